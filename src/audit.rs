@@ -1,6 +1,7 @@
 //! Reads the journal: its facts in order, and whether its derived facts follow from its inputs.
 
 mod again;
+mod changes;
 mod checkpoints;
 mod others;
 mod replay;
@@ -9,19 +10,18 @@ pub use checkpoints::forget as forget_checkpoint;
 pub use replay::replay;
 
 use crate::daemon_run::{APPLICATION, LIVE_FILE};
-use again::{Again, Beside};
+use again::{Again, Begun, Beside, StartAt};
 use checkpoints::Saved;
 use everwarm_domain::bounds;
-use everwarm_domain::fact::{Body, Operator};
-use everwarm_domain::id::Symbol;
-use everwarm_domain::quarantine::{Quarantine, Quarantines};
-use everwarm_kernel::fact::{Body as _, Effect, Fact, Rank};
-use everwarm_kernel::skips::Skips;
+use everwarm_domain::fact::Body;
+use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_kernel::fact::{Body as _, Fact, Rank};
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{CheckpointRow, Left, Store, StoreError};
+use everwarm_runtime::store::{CheckpointRow, Left, Store, StoreError, StoredLoop};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts;
-use everwarm_views::views::{ProblemView, VerifyView};
+use everwarm_views::summary::Period;
+use everwarm_views::views::{ProblemView, RemovedView, VerifyView};
 use others::Span;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -30,6 +30,9 @@ use std::sync::Arc;
 
 /// Problems listed at most.
 const PROBLEMS_MAX: usize = 100;
+/// Event time after a period in which stages may still have appended facts about it. Later inputs
+/// are not read.
+const AFTER: UtcMs = 60 * MINUTE;
 
 /// The committed facts of a live file.
 pub struct StoreFacts(pub Store);
@@ -53,6 +56,10 @@ impl JournalFacts for StoreFacts {
 
     fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
         self.0.checkpoints().map_err(|e| store_failure(&e))
+    }
+
+    fn store(&self) -> Option<&Store> {
+        Some(&self.0)
     }
 }
 
@@ -83,73 +90,85 @@ pub fn open(data_dir: &Path) -> Result<Box<dyn JournalFacts>, Failure> {
     Ok(Box::new(StoreFacts(store)))
 }
 
-/// Derives every fact again from the inputs, in a plain loop, and compares.
+/// Derives every fact again from the inputs, in a plain loop, and compares. If facts were removed,
+/// it begins at the first stored state after them.
 ///
 /// # Errors
 /// The journal cannot be read, or the history bars that an input refers to are missing.
-pub fn verify(journal: &dyn JournalFacts, archive: Arc<Archive>) -> Result<VerifyView, Failure> {
-    let specs = everwarm_trading::specs_joined(&again::joined(journal)?);
-    let versions = specs.iter().map(|spec| (spec.rank.0, spec.build().version())).collect();
-    let spans = others::spans(journal, &versions).map_err(torn_is_a_problem)?;
-    // Checkpoints are read before the facts, so that every checkpoint is covered by the facts read.
-    let saved = Saved::new(specs, journal.checkpoints()?);
-    let again = Again::new(journal, archive)?;
-    let view = VerifyView::default();
-    let mut audit = Audit { again, versions, others: spans, saved, view };
-    through(journal, |row, fact| audit.take(row, fact))?;
-    Ok(audit.conclude())
+pub fn verify(journal: &dyn JournalFacts, archive: &Arc<Archive>) -> Result<VerifyView, Failure> {
+    let (mut audit, begun) = Audit::new(journal, archive, StartAt::First, None)?;
+    audit.read(journal, begun)?;
+    let mut view = audit.conclude().view;
+    if begun.n > 0 {
+        let removed = journal.store().map_or(Ok(0), Store::removed);
+        let facts = removed.map_err(|e| torn_is_a_problem(store_failure(&e)))?;
+        view.removed = Some(RemovedView { facts, input: begun.n, time: begun.time });
+    }
+    Ok(view)
 }
 
-/// Passes every fact of a journal to `take`, until it fails.
+/// The facts about the inputs of a period, derived again.
+#[derive(Debug)]
+pub struct DerivedPeriod {
+    /// Inputs of the period.
+    pub inputs: u64,
+    /// Facts about them that do not follow from the inputs.
+    pub differing: u64,
+    /// The first fact up to the end of the period that does not follow from the inputs, also of
+    /// those before it that were derived again; none if all agree.
+    pub first: Option<ProblemView>,
+    /// The states of all stages at the end of the period. None if no input follows it.
+    pub end: Option<StoredLoop<Body>>,
+}
+
+/// Derives the facts about the inputs of a period again, and compares them. It begins at the last
+/// stored state before the period, and reads a little further than its end.
+///
+/// # Errors
+/// As of [`verify`].
+pub fn derive(
+    journal: &dyn JournalFacts,
+    archive: &Arc<Archive>,
+    period: Period,
+) -> Result<DerivedPeriod, Failure> {
+    let (mut audit, begun) =
+        Audit::new(journal, archive, StartAt::Before(period.from), Some(period))?;
+    audit.read(journal, begun)?;
+    let Derived { view, differing, end } = audit.conclude();
+    let first = view.problems.into_iter().next();
+    Ok(DerivedPeriod { inputs: view.inputs, differing, first, end })
+}
+
+/// Derives the facts after the last stored state again, and compares them. Returns the states after
+/// the last input.
+///
+/// # Errors
+/// As of [`verify`].
+pub fn end(journal: &dyn JournalFacts, archive: &Arc<Archive>) -> Result<DerivedPeriod, Failure> {
+    let (mut audit, begun) = Audit::new(journal, archive, StartAt::Before(UtcMs::MAX), None)?;
+    audit.read(journal, begun)?;
+    let state = audit.again.capture();
+    let stored = (state.n > 0).then_some(StoredLoop { row: audit.row, state });
+    let Derived { view, differing, .. } = audit.conclude();
+    let first = view.problems.into_iter().next();
+    Ok(DerivedPeriod { inputs: view.inputs, differing, first, end: stored })
+}
+
+/// Passes the facts of a journal from a row on to `take`, until it breaks or fails.
 fn through(
     journal: &dyn JournalFacts,
-    mut take: impl FnMut(u64, &Fact<Body>) -> Result<(), String>,
+    from_row: u64,
+    mut take: impl FnMut(u64, &Fact<Body>) -> Result<ControlFlow<()>, String>,
 ) -> Result<(), Failure> {
     let mut failed = None;
-    let read = journal.each(0, &mut |row, fact| match take(row, fact) {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(why) => {
+    let read = journal.each(from_row, &mut |row, fact| {
+        take(row, fact).unwrap_or_else(|why| {
             failed = Some(Failure::new(Exit::Problems, why));
             ControlFlow::Break(())
-        }
+        })
     });
     read.map_err(torn_is_a_problem)?;
     failed.map_or(Ok(()), Err)
-}
-
-/// The inputs that each stage did not receive, by rank. Later operator facts name them.
-fn set_aside(journal: &dyn JournalFacts) -> Result<BTreeMap<u16, Skips>, Failure> {
-    let mut skips: BTreeMap<u16, Skips> = BTreeMap::new();
-    let mut all = Quarantines::default();
-    let mut down: BTreeMap<u64, (u16, u64)> = BTreeMap::new();
-    let read = journal.each(0, &mut |_, fact| {
-        if let Body::Operator(Operator::Released { quarantine, retry: true }) = &fact.body
-            && let Some(released) = all.get(*quarantine)
-        {
-            skips.entry(released.rank).or_default().release(released.input, fact.key.n);
-        }
-        if let Body::Operator(Operator::Released { quarantine, .. }) = &fact.body
-            && let Some((rank, input)) = down.remove(quarantine)
-        {
-            skips.entry(rank).or_default().up(input, fact.key.n);
-        }
-        if let Body::Operator(operator) = &fact.body
-            && let Some(quarantine) = Quarantine::of(operator, fact.time)
-        {
-            let parts: Vec<String> = quarantine.symbols.iter().map(Symbol::to_string).collect();
-            skips.entry(quarantine.rank).or_default().quarantine(
-                quarantine.input,
-                quarantine.effect,
-                &parts,
-            );
-            if quarantine.effect == Effect::Down {
-                down.insert(fact.key.n, (quarantine.rank, quarantine.input));
-            }
-        }
-        all.fold(fact);
-        ControlFlow::Continue(())
-    });
-    read.map_err(torn_is_a_problem).map(|()| skips)
 }
 
 /// Turns a journal that cannot be read into a problem: the audit reports both alike.
@@ -167,11 +186,73 @@ struct Audit<'a> {
     /// The checkpoints, which the next start reads instead of the first facts.
     saved: Saved,
     view: VerifyView,
+    /// The period to compare; none: everything.
+    period: Option<Period>,
+    /// Facts that differ.
+    differing: u64,
+    /// Row of the last input.
+    row: u64,
+    /// Whether the period has ended, and the states at its end.
+    ended: bool,
+    end: Option<StoredLoop<Body>>,
 }
 
-impl Audit<'_> {
+/// The result of an audit.
+struct Derived {
+    view: VerifyView,
+    differing: u64,
+    end: Option<StoredLoop<Body>>,
+}
+
+impl<'a> Audit<'a> {
+    fn new(
+        journal: &'a dyn JournalFacts,
+        archive: &Arc<Archive>,
+        from: StartAt,
+        period: Option<Period>,
+    ) -> Result<(Audit<'a>, Begun), Failure> {
+        // Checkpoints are read before the facts, so that the facts read cover every checkpoint.
+        let mut checkpoints = if period.is_none() { journal.checkpoints()? } else { Vec::new() };
+        let (again, begun) = Again::new(journal, archive, from)?;
+        let specs = again.specs.clone();
+        let versions = specs.iter().map(|spec| (spec.rank.0, spec.build().version())).collect();
+        checkpoints.retain(|(_, row)| row.n > begun.n);
+        let saved = Saved::new(specs, checkpoints);
+        let others = others::spans(journal, &versions, begun.row).map_err(torn_is_a_problem)?;
+        let audit = Audit {
+            again,
+            versions,
+            others,
+            saved,
+            view: VerifyView::default(),
+            period,
+            differing: 0,
+            row: begun.row,
+            ended: false,
+            end: None,
+        };
+        Ok((audit, begun))
+    }
+
+    fn read(&mut self, journal: &dyn JournalFacts, begun: Begun) -> Result<(), Failure> {
+        let until = self.period.map_or(UtcMs::MAX, |period| period.to.saturating_add(AFTER));
+        through(journal, begun.row, |row, fact| {
+            if fact.key.rank == 0 && fact.time >= until {
+                return Ok(ControlFlow::Break(()));
+            }
+            let derived = if fact.key.n > begun.n { self.take(row, fact) } else { Ok(()) };
+            derived.map(|()| ControlFlow::Continue(()))
+        })
+    }
+
     fn take(&mut self, row: u64, fact: &Fact<Body>) -> Result<(), String> {
         if fact.key.rank == 0 {
+            if self.period.is_some_and(|period| fact.time >= period.to) && !self.ended {
+                self.ended = true;
+                let state = self.again.capture();
+                self.end = (state.n > 0).then_some(StoredLoop { row: self.row, state });
+            }
+            self.row = row;
             self.input(fact)?;
             self.saved.compare(self.again.last(), row, &self.again);
             return Ok(());
@@ -180,8 +261,12 @@ impl Audit<'_> {
         Ok(())
     }
 
+    fn is_asked(&self, fact: &Fact<Body>) -> bool {
+        self.period.is_none_or(|Period { from, to }| (from..to).contains(&fact.time))
+    }
+
     fn input(&mut self, fact: &Fact<Body>) -> Result<(), String> {
-        self.view.inputs += 1;
+        self.view.inputs += u64::from(self.is_asked(fact));
         if fact.key.n != self.again.last() + 1 {
             let text = format!("it follows input {}", self.again.last());
             self.problem(fact, text);
@@ -213,7 +298,7 @@ impl Audit<'_> {
         }
     }
 
-    fn conclude(mut self) -> VerifyView {
+    fn conclude(mut self) -> Derived {
         for fact in self.again.missing() {
             self.problem(&fact, "it is implied and missing".to_owned());
         }
@@ -225,10 +310,14 @@ impl Audit<'_> {
         let (checkpoints, damaged) = self.saved.end(self.again.last());
         self.view.checkpoints = checkpoints;
         self.view.problems.extend(damaged);
-        self.view
+        Derived { view: self.view, differing: self.differing, end: self.end }
     }
 
     fn problem(&mut self, fact: &Fact<Body>, text: String) {
+        if self.period.is_some_and(|period| fact.time >= period.to) {
+            return;
+        }
+        self.differing += u64::from(self.is_asked(fact));
         if self.view.problems.len() < PROBLEMS_MAX {
             let kind = Body::name(fact.body.kind()).to_owned();
             let key = fact.key.to_string();

@@ -12,6 +12,7 @@ mod chat_commands;
 mod conformance;
 mod control;
 mod exchange;
+mod export;
 mod fetch_history;
 mod files;
 mod health;
@@ -30,6 +31,7 @@ mod quarantine;
 mod real_money;
 pub mod reload;
 mod resolve_conflicts;
+mod retention;
 mod self_replay;
 mod stop;
 mod strategy_check;
@@ -107,6 +109,8 @@ pub const CORE: Core = Core {
     panic: panic::panic,
     conformance: conformance::run,
     backup: backup::offline,
+    export: export::export,
+    wipe: export::wipe,
     restore: backup::restore,
 };
 
@@ -118,6 +122,7 @@ const FILES: Files = Files {
     journal: audit::open,
     failure: store_failure,
     forget: audit::forget_checkpoint,
+    retain: retention::retain,
 };
 
 /// Folder of the simulated exchange in a data directory.

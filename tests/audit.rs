@@ -207,14 +207,14 @@ fn every_alteration_is_found(
         assert!(!places.is_empty(), "{name}: {:?}", fact.body);
         for place in places {
             facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
-            let found = verify(facts, Arc::clone(archive)).unwrap();
+            let found = verify(facts, archive).unwrap();
             let named = found.problems.iter().map(|p| (p.key.as_str(), p.kind.as_str()));
             assert_eq!(named.collect::<Vec<_>>(), [(key.as_str(), name)], "byte {place}");
             facts.0.alter_fact(*row, |body| body[place] ^= 1).unwrap();
         }
         let first = encoded(&fact.body)[0];
         facts.0.alter_fact(*row, |body| body[0] = NO_VALUE).unwrap();
-        let failure = verify(facts, Arc::clone(archive)).unwrap_err();
+        let failure = verify(facts, archive).unwrap_err();
         assert_eq!(failure.exit, Exit::Problems, "{failure}");
         let (row_named, key_named) = (format!("row {row}:"), format!("fact {key}:"));
         assert!(
@@ -264,7 +264,7 @@ fn one_altered_byte_of_any_derived_fact_is_found_and_named() {
     assert!(absent.is_empty(), "{absent:?} did not happen");
 
     every_alteration_is_found(&facts, &archive, &chosen);
-    assert_eq!(verify(&facts, Arc::clone(&archive)).unwrap().problems, []);
+    assert_eq!(verify(&facts, &archive).unwrap().problems, []);
 
     let (row, fact) = chosen.iter().find(|(_, f)| f.body.kind() == kind::FILLED).unwrap();
     let place = places(&fact.body)[0];
@@ -341,7 +341,7 @@ fn kept(store: &Store) -> Vec<(u16, &'static str)> {
 
 /// What is wrong with checkpoints: by stage, the text of each problem.
 fn damaged(facts: &StoreFacts, archive: &Arc<Archive>) -> Vec<(String, String)> {
-    let found = verify(facts, Arc::clone(archive)).unwrap();
+    let found = verify(facts, archive).unwrap();
     let bad = found.checkpoints.iter().filter(|one| one.state == CheckpointState::Damaged);
     let bad: BTreeSet<&str> = bad.map(|one| one.stage.as_str()).collect();
     let texts = found.problems.iter().map(|problem| {

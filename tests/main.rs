@@ -73,6 +73,8 @@ mod poison;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod segments;

@@ -74,10 +74,11 @@ struct Found {
     present: Option<u64>,
 }
 
-/// The spans of versions other than `versions`, by rank.
+/// The spans of versions other than `versions`, by rank. Facts before row `from_row` are not used.
 pub(super) fn spans<'a>(
     journal: &'a dyn JournalFacts,
     versions: &BTreeMap<u16, u16>,
+    from_row: u64,
 ) -> Result<BTreeMap<u16, Span<'a>>, Failure> {
     let mut found: BTreeMap<u16, Found> = BTreeMap::new();
     journal.each(0, &mut |_, fact| {
@@ -99,7 +100,7 @@ pub(super) fn spans<'a>(
     let span = |(rank, Found { facts, other, upgraded, present })| {
         let begins = upgraded.unwrap_or(u64::MAX).min(present.unwrap_or(u64::MAX));
         let until = if begins == u64::MAX { begins } else { other.max(begins - 1) };
-        let (next, read, ended) = (0, VecDeque::new(), false);
+        let (next, read, ended) = (from_row, VecDeque::new(), false);
         (rank, Span { journal, rank, until, facts, next, read, ended })
     };
     Ok(found.into_iter().map(span).collect())

@@ -1,7 +1,7 @@
 //! Replays a journal: its inputs pass the stages of this version again, whatever version decided
 //! then.
 
-use super::again::{Again, Beside};
+use super::again::{Again, Begun, Beside, StartAt};
 use super::through;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{Analysis, Body, LOTS_FROM, Ledger};
@@ -15,6 +15,7 @@ use everwarm_views::summary::Period;
 use everwarm_views::views::{DecidedView, ReplayView, ReplayedStageView};
 use everwarm_words::text::instant;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Differences listed at most.
@@ -26,13 +27,16 @@ const DIFFERENCES_MAX: usize = 100;
 /// The journal cannot be read, or the history bars that an input refers to are missing.
 pub fn replay(
     journal: &dyn JournalFacts,
-    archive: Arc<Archive>,
+    archive: &Arc<Archive>,
     period: Option<Period>,
 ) -> Result<ReplayView, Failure> {
-    let again = Again::new(journal, archive)?;
+    let (again, Begun { row, n, .. }) = Again::new(journal, archive, StartAt::First)?;
     let (view, stages) = (ReplayView::default(), BTreeMap::new());
     let mut replay = Replay { again, period, view, stages, before_lots: 0, times: None };
-    through(journal, |_, fact| replay.take(fact))?;
+    through(journal, row, |_, fact| {
+        let taken = if fact.key.n > n { replay.take(fact) } else { Ok(()) };
+        taken.map(|()| ControlFlow::Continue(()))
+    })?;
     if let Some(period) = period.filter(|_| replay.view.inputs == 0) {
         let name = period.name();
         let from_to = replay.times.map_or_else(

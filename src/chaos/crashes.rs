@@ -427,7 +427,7 @@ pub fn picture(dir: &Path, subject: &Subject) -> Result<(Picture, Vec<String>), 
     scanned.map_err(|e| e.to_string())?;
     let mut ours = compare::public(&archive, &stops)?;
     ours.extend(derived.lines());
-    let audit = audit::verify(&facts, archive).map_err(|e| e.to_string())?;
+    let audit = audit::verify(&facts, &archive).map_err(|e| e.to_string())?;
     let problems = audit.problems.iter().map(|p| format!("verify: {} {}", p.key, p.text));
     let books = books(dir, subject)?;
     let mut wrong = invariants.end(&books, managed(&facts.0)?);

@@ -122,7 +122,7 @@ pub fn verify(
     archive: &Arc<Archive>,
 ) -> Result<(Vec<String>, Vec<String>), String> {
     let listed = Listed(facts, saved);
-    let view = audit::verify(&listed, Arc::clone(archive)).map_err(|e| format!("{e:?}"))?;
+    let view = audit::verify(&listed, archive).map_err(|e| format!("{e:?}"))?;
     let problem = |p: &ProblemView| format!("verify: {} {}: {}", p.key, p.kind, p.text);
     let others = view.others.into_iter().map(|other| other.stage);
     let mut problems: Vec<String> = view.problems.iter().map(problem).collect();

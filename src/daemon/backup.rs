@@ -5,11 +5,15 @@
 //! it may have the id of one of these. A restore in progress keeps a folder in the directory, and
 //! no daemon starts while that exists.
 
-use super::identity;
+use super::export::without;
 use super::operator_input::{Whole, in_files};
+use super::{EXCHANGE, identity, venue_usage};
 use crate::audit::store_failure;
 use crate::daemon_run::{APPLICATION, LIVE_FILE};
+use everwarm_api::TOKEN_FILE;
+use everwarm_config::last_start;
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::retention::Retention;
 use everwarm_edge::world::World;
 use everwarm_history as history;
 use everwarm_runtime::clock::wall;
@@ -18,12 +22,13 @@ use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::copy::{CopyError, Make, Making};
-use everwarm_runtime::store::{Store, StoreError};
+use everwarm_runtime::store::{Keep, Store, StoreError, StoredLoop};
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, RestoredView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::views::VERSION;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::ops::ControlFlow;
@@ -32,6 +37,10 @@ use std::sync::Arc;
 
 /// Small files of a data directory that a backup includes. None holds a secret.
 const KEPT: [&str; 2] = [identity::FILE, AUDIT_FILE];
+/// What belongs to the venue: a wipe leaves it, and a restore may find it.
+const OF_THE_VENUE: [&str; 2] = [EXCHANGE, venue_usage::FILE];
+/// Small files that each start makes.
+const MADE: [&str; 2] = [TOKEN_FILE, last_start::FILE];
 /// Bytes of one record of a small file.
 const PIECE: u64 = 256 << 10;
 
@@ -39,7 +48,7 @@ const PIECE: u64 = 256 << 10;
 pub fn of(world: &World, data_dir: &Path) -> Arc<Pack> {
     let (journal, archive) = (Arc::clone(&world.journal), Arc::clone(&world.archive));
     let data_dir = data_dir.to_owned();
-    Arc::new(move |out| pack(journal.store(), Some(&archive), &data_dir, out))
+    Arc::new(move |out| pack(journal.store(), Some(&archive), None, &data_dir, out))
 }
 
 /// Packs the files of a data directory that no process holds, without changing them.
@@ -53,12 +62,15 @@ pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     }
     let store = Store::look(&live, APPLICATION).map_err(|e| store_failure(&e))?;
     let archive = Archive::look(&data_dir.join(history::FILE))?;
-    pack(&store, archive.as_ref(), data_dir, out)
+    pack(&store, archive.as_ref(), None, data_dir, out)
 }
 
-fn pack(
+/// Packs a data directory. With the states at the end of the journal, it packs an export: only what
+/// cannot be made again.
+pub(super) fn pack(
     store: &Store,
     archive: Option<&Archive>,
+    end: Option<&StoredLoop<Body>>,
     data_dir: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
@@ -71,16 +83,27 @@ fn pack(
         taken: wall().utc(),
         life: journal.life,
         row: journal.row,
+        export: end.is_some(),
     };
     let about = serde_json::to_vec(&about).expect("plain values");
     let packed = || -> Result<(), CopyError> {
         let mut packer = Packer::new(out)?;
         packer.put(Record::About(&about))?;
         packer.put(Record::Part(JOURNAL))?;
-        journal.copy(&mut |record| packer.put(record))?;
+        match end {
+            None => journal.copy(&mut |record| packer.put(record))?,
+            Some(end) => {
+                let mut retention = Retention::default();
+                let keep: &mut Keep<'_, Body> = &mut |fact| retention.stays(fact);
+                journal.copy_thinned(end, keep, &mut |record| packer.put(record))?;
+            }
+        }
         if let Some(archive) = archive {
             packer.put(Record::Part(HISTORY))?;
-            archive.copy(&mut |record| packer.put(record))?;
+            match end {
+                None => archive.copy(&mut |record| packer.put(record))?,
+                Some(_) => archive.copy(&mut without(|record| packer.put(record)))?,
+            }
         }
         packer.put(Record::Part(NOTES))?;
         for name in KEPT {
@@ -147,7 +170,9 @@ fn empty(data_dir: &Path) -> Result<(), Failure> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
         entries => entries.map_err(|e| backup::failed(data_dir, &e))?,
     };
-    if entries.count() == 0 || data_dir.join(identity::RESTORING).exists() {
+    let of_the_venue = |name: OsString| OF_THE_VENUE.iter().any(|of| name == **of);
+    let ours = entries.flatten().filter(|entry| !of_the_venue(entry.file_name())).count();
+    if ours == 0 || data_dir.join(identity::RESTORING).exists() {
         return Ok(());
     }
     let text = format!(
@@ -164,14 +189,18 @@ fn products() -> [PathBuf; 5] {
     [live.with_extension("segments"), history::FILE.into(), market, audit, live.into()]
 }
 
-/// Removes the files of an unfinished restore.
+/// Removes the files of an unfinished restore or wipe.
 fn clear(data_dir: &Path) -> Result<(), Failure> {
     let staging = data_dir.join(identity::RESTORING);
     if !staging.exists() {
         return Ok(());
     }
-    let products = products().map(|name| data_dir.join(name));
-    for path in products.iter().chain([&staging]) {
+    remove(products().map(|name| data_dir.join(name)).iter().chain([&staging]))
+}
+
+/// Removes files and folders, as far as they are there.
+fn remove<'a>(paths: impl Iterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    for path in paths {
         let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         match removed {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(backup::failed(path, &e)),
@@ -179,6 +208,27 @@ fn clear(data_dir: &Path) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Removes the files of a daemon, except those of the venue. If it is interrupted, no
+/// daemon starts before another wipe or a restore.
+pub(super) fn remove_all(data_dir: &Path) -> Result<(), Failure> {
+    let staging = data_dir.join(identity::RESTORING);
+    let marked = fs::create_dir_all(&staging).and_then(|()| sync_name(&staging));
+    marked.map_err(|e| backup::failed(&staging, &e))?;
+    remove(MADE.map(|name| data_dir.join(name)).iter())?;
+    clear(data_dir)
+}
+
+/// Bytes of the files that a restore creates.
+pub(super) fn bytes(data_dir: &Path) -> u64 {
+    let of = |path: &Path| fs::metadata(path).map_or(0, |about| about.len());
+    let all = products().map(|name| data_dir.join(name));
+    let files = |path: &PathBuf| match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().map(|entry| of(&entry.path())).sum(),
+        Err(_) => of(path),
+    };
+    all.iter().map(files).sum()
 }
 
 /// Moves every file to its place; removes the staging folder last.

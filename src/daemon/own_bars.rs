@@ -10,6 +10,7 @@ use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_history as history;
 use everwarm_history::bars;
 use everwarm_history::queries::HistoryError;
+use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::market::Recording;
 use everwarm_views::backtest::{BacktestFold, DaemonResult};
@@ -29,8 +30,17 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
     let dir = data_dir.display();
     let journal = opened(data_dir)?;
     let mut found = Found::default();
-    journal.each(0, &mut |_, fact| {
-        found.take(&fact.body);
+    // Of removed closes, those that led to an order remain: they would be bars with gaps.
+    let whole_from = journal.store().map_or(Ok(1), Store::whole_from);
+    let whole_from = whole_from.map_err(|e| audit::store_failure(&e))?;
+    journal.each(0, &mut |row, fact| {
+        let of_a_close = matches!(
+            fact.body,
+            Body::Market(Market::Close { .. }) | Body::Ledger(Ledger::Equity { .. })
+        );
+        if row >= whole_from || !of_a_close {
+            found.take(&fact.body);
+        }
         ControlFlow::Continue(())
     })?;
     let nothing = || {

@@ -1,24 +1,27 @@
 //! Each night the daemon repeats the decisions of the last day and compares them with its journal.
 //!
-//! It is a check, not a proof: nothing is stored and nothing waits for it. It reads in parts and
-//! rests much longer than it works, so that trading does not notice it.
+//! If all agree, it stores the states of the stages at the end of the day. The next night begins
+//! there. Then it removes facts that the retention no longer keeps, see `retention.rs`. Nothing
+//! waits for it. It reads in parts and rests much longer than it works, so that trading does not
+//! notice it.
 
 use super::reload::in_force;
-use crate::audit::{StoreFacts, replay};
+use super::retention;
+use crate::audit::{DerivedPeriod, StoreFacts, derive};
 use everwarm_config::values::time_of_day;
 use everwarm_domain::fact::Body;
-use everwarm_domain::time::{DAY, MINUTE, UtcMs, date_of, day_of};
+use everwarm_domain::time::{DAY, UtcMs, date_of, day_of};
 use everwarm_edge::world::{Passing, World};
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall;
-use everwarm_runtime::store::CheckpointRow;
+use everwarm_runtime::store::{CheckpointRow, Store};
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts;
 use everwarm_views::summary::Period;
 use everwarm_views::telemetry::Page;
-use everwarm_views::views::{RepeatedDayView, ReplayView};
+use everwarm_views::views::RepeatedDayView;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -38,9 +41,6 @@ const AFTER_START: Duration = Duration::from_mins(10);
 const REST: u32 = 20;
 /// Facts that are read between two rests, at most.
 const PART: usize = 4_096;
-/// Event time after a day in which stages may still have appended facts about it. Later inputs are
-/// not read.
-const AFTER: UtcMs = 60 * MINUTE;
 
 /// The result of the last repeated day.
 #[derive(Clone, Debug, Default)]
@@ -222,19 +222,28 @@ fn log(view: &RepeatedDayView) {
 fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayView> {
     let facts = StoreFacts(world.journal.store().clone());
     let period = Period::day_of(day);
-    let journal = Resting { facts, until: period.to + AFTER, ended: Mutex::new(ended) };
+    let journal = Resting { facts, ended: Mutex::new(ended) };
     let begins = journal.begins();
     if begins.as_ref().is_ok_and(|first| first.is_none_or(|first| first >= period.to)) {
         return None;
     }
-    let archive = Arc::clone(&world.archive);
-    let replayed = begins.and_then(|_| replay(&journal, archive, Some(period)));
+    let derived = begins.and_then(|_| derive(&journal, &world.archive, period));
     let view = RepeatedDayView { day, ended: wall().utc(), ..RepeatedDayView::default() };
-    match replayed {
-        Ok(ReplayView { inputs, differing, .. }) => {
+    match derived {
+        Ok(DerivedPeriod { inputs: 0, .. }) => None,
+        Ok(DerivedPeriod { inputs, differing, first, end }) => {
+            let stored = match (first, end) {
+                (None, Some(end)) => retention::tonight(world, &end).map_err(|e| e.to_string()),
+                (None, None) => Ok(()),
+                // A wrong state would hide the difference from the next night.
+                (Some(first), _) => Err(format!("fact {} differs from its input", first.key)),
+            };
+            if let Err(why) = stored {
+                tracing::warn!("nothing was removed from the journal: {why}");
+            }
             Some(RepeatedDayView { inputs, differing, ..view })
         }
-        Err(why) if why.code == "no-inputs" || why.exit == Exit::Interrupted => None,
+        Err(why) if why.exit == Exit::Interrupted => None,
         Err(why) => Some(RepeatedDayView { error: Some(why.to_string()), ..view }),
     }
 }
@@ -243,8 +252,6 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayV
 /// would keep freed pages of the file.
 struct Resting {
     facts: StoreFacts,
-    /// The first input at or after this event time ends the journal.
-    until: UtcMs,
     ended: Mutex<Receiver<()>>,
 }
 
@@ -290,8 +297,7 @@ impl JournalFacts for Resting {
             let Some((last, _)) = part.last() else { return Ok(()) };
             from_row = last + 1;
             for (row, fact) in &part {
-                let over = fact.key.rank == 0 && fact.time >= self.until;
-                if over || see(*row, fact).is_break() {
+                if see(*row, fact).is_break() {
                     return Ok(());
                 }
             }
@@ -305,11 +311,16 @@ impl JournalFacts for Resting {
     fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
         self.facts.checkpoints()
     }
+
+    fn store(&self) -> Option<&Store> {
+        self.facts.store()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::time::MINUTE;
 
     #[test]
     fn a_day_is_due_in_the_night_after_it() {

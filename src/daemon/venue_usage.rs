@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::{fs, io};
 
 /// Name of the note in the data directory.
-const FILE: &str = "venue-spent.json";
+pub(super) const FILE: &str = "venue-spent.json";
 
 /// The note, and a function that writes it. A note that cannot be read or written costs at most a
 /// request that the venue refuses.

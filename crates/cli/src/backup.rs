@@ -10,7 +10,7 @@ use everwarm_views::backup::{self, BackupView, RestoredView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::{count, instant, thousands};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Flags of `backup`.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +31,13 @@ pub struct FileArgs {
     file: PathBuf,
     #[command(flatten)]
     args: query::Args,
+}
+
+impl FileArgs {
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
 }
 
 /// Writes a backup, from the running daemon or from its files.

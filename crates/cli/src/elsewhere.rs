@@ -161,6 +161,9 @@ impl Command {
             | Command::Stop(_)
             | Command::Store(_)
             | Command::Restore(_)
+            | Command::Export(_)
+            | Command::Import(_)
+            | Command::Wipe(_)
             | Command::Panic(_)
             | Command::Live(_)
             | Command::Backtest(_)
@@ -175,6 +178,7 @@ impl Command {
             Command::History(command) => !matches!(command, History::Status(_)),
             Command::Config(args) => !config::asks_the_daemon(args),
             Command::Replay(args) => args.plays(),
+            Command::Storage(args) => args.is_local(),
             Command::Status(_)
             | Command::Doctor(_)
             | Command::Orders(_)
@@ -187,8 +191,8 @@ impl Command {
             | Command::Equity(_)
             | Command::Signals(_)
             | Command::Bars(_)
+            | Command::Regimes(_)
             | Command::Audit(_)
-            | Command::Storage(_)
             | Command::Tree(_)
             | Command::Kill(_)
             | Command::Retry(_)

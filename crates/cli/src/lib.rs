@@ -13,6 +13,7 @@ mod conformance;
 mod doctor;
 mod elsewhere;
 mod explain;
+pub mod export;
 mod faults;
 mod funnel;
 pub mod heap;
@@ -29,12 +30,14 @@ pub mod progress;
 mod quarantine;
 mod query;
 mod reconcile;
+mod regimes;
 pub mod remote;
 mod replay;
 mod run;
 mod sim;
 mod status;
 mod stop;
+pub mod storage;
 mod store;
 pub mod store_check;
 mod strategy;
@@ -47,6 +50,7 @@ mod tree;
 mod verify;
 mod verify_trades;
 
+use crate::export::Wipe;
 use crate::print::{Color, Printer, note};
 use crate::store_check::Files;
 pub use backtest::BacktestConfig;
@@ -63,6 +67,7 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::FetchedView;
 use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
+use everwarm_views::storage::WipedView;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
 pub use explain::lines as story_lines;
 pub use history::{FetchConfig, KeyFile, Wanted, WantedPart};
@@ -111,6 +116,10 @@ pub struct Core {
     pub conformance: Conformance,
     /// Packs a data directory that no process uses.
     pub backup: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
+    /// Packs what cannot be made again, of a data directory that no process uses.
+    pub export: fn(&Path, &mut dyn Write) -> Result<(), Failure>,
+    /// Wipes a data directory that no process uses.
+    pub wipe: fn(&Path, &Wipe) -> Result<WipedView, Failure>,
     /// Restores a backup into a data directory.
     pub restore: fn(&Path, &Path) -> Result<RestoredView, Failure>,
     /// The control that changes a data directory that no process uses.
@@ -206,10 +215,12 @@ enum Command {
     Signals(query::ListArgs),
     #[command(about = questions::BARS.about)]
     Bars(bars::BarArgs),
+    /// Show the regime, driver and bias of each symbol, or the distribution of each day.
+    Regimes(regimes::RegimesArgs),
     #[command(about = questions::AUDIT.about)]
     Audit(query::ListArgs),
     #[command(about = questions::STORAGE.about)]
-    Storage(query::Args),
+    Storage(storage::Args),
     #[command(about = questions::TREE.about)]
     Tree(tree::TreeArgs),
     /// Inject a fault into an actor, to see that it recovers. Needs chaos.enabled = true.
@@ -262,6 +273,15 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Restore a backup into an empty data directory.
     Restore(backup::FileArgs),
+    /// Export what cannot be fetched or computed again into one file: orders, fills, positions,
+    /// limits, commands, configuration. While no daemon runs.
+    Export(export::ExportArgs),
+    /// Import an export into an empty data directory. The next start fetches the bars that it
+    /// needs.
+    Import(backup::FileArgs),
+    /// Remove bars and what is computed from them, or everything, while no daemon runs. Exit code
+    /// 5: positions or open orders would be forgotten.
+    Wipe(export::WipeArgs),
     /// Cancel all open orders of the account and, with --flatten, sell all positions. It needs no
     /// daemon and no data directory. Exit code 4: something is left.
     Panic(panic::Args),
@@ -406,8 +426,9 @@ fn act(
         Command::Equity(args) => args.print(core, printer, &questions::EQUITY),
         Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
         Command::Bars(args) => bars::print(&args, core, printer),
+        Command::Regimes(args) => regimes::print(&args, core, printer),
         Command::Audit(args) => args.print(core, printer, &questions::AUDIT),
-        Command::Storage(args) => args.print(core, printer, &questions::STORAGE),
+        Command::Storage(args) => storage::run(&args, core, printer),
         Command::Tree(args) => tree::print(&args, core, printer),
         Command::Kill(args) => actors::kill(&args, core, printer),
         Command::Retry(args) => actors::retry(&args, core, printer),
@@ -432,6 +453,9 @@ fn act(
         Command::Store(args) => store::print(&args, core, printer),
         Command::Backup(args) => backup::backup(&args, core, printer),
         Command::Restore(args) => backup::restore(&args, core, printer),
+        Command::Export(args) => export::export(&args, core, printer),
+        Command::Import(args) => export::import(&args, core, printer),
+        Command::Wipe(args) => export::wipe(&args, core, printer),
         Command::Panic(args) => panic::run(&args, core, printer),
         Command::Conformance(args) => conformance::run(&args, core, printer),
         Command::Live(command) => live::run(&command, core),

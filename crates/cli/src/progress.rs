@@ -4,7 +4,7 @@
 use super::print::note;
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
-use everwarm_runtime::store::{CheckpointRow, Left};
+use everwarm_runtime::store::{CheckpointRow, Left, Store};
 use everwarm_views::exit::Failure;
 use everwarm_views::journal_reader::JournalFacts;
 use everwarm_words::text::{count, thousands};
@@ -112,6 +112,10 @@ impl JournalFacts for Counted {
 
     fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
         self.0.checkpoints()
+    }
+
+    fn store(&self) -> Option<&Store> {
+        self.0.store()
     }
 }
 

@@ -2,14 +2,16 @@
 //! repairs nothing, not even after a crash.
 
 use super::progress::{Counted, Progress};
+use super::storage::RetainConfig;
 use everwarm_history as history;
 use everwarm_history::{History, projection::projected_through};
 use everwarm_kernel::fact::Key;
-use everwarm_runtime::store::StoreError;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::{Store, StoreError};
 use everwarm_sim::books::{self, BooksError};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::{JournalFacts, Verify};
+use everwarm_views::storage::RetainView;
 use everwarm_views::views::{CheckpointState, CheckpointView, FileState, FileView, ProblemView};
 use everwarm_words::text::{count, thousands};
 use std::fmt::Write as _;
@@ -30,6 +32,8 @@ pub struct Files {
     pub failure: fn(&StoreError) -> Failure,
     /// Removes the checkpoint of a stage from the files of a data directory.
     pub forget: fn(&Path, &str) -> Result<Option<u64>, Failure>,
+    /// Removes the facts that are due from the files of a data directory.
+    pub retain: fn(&Path, &RetainConfig) -> Result<RetainView, Failure>,
 }
 
 /// Checks every file of `data_dir`; `progress` counts the facts.
@@ -52,7 +56,7 @@ pub fn check(
     let mut head = None;
     let journal = (files.journal)(data_dir).and_then(|journal| {
         let journal = Counted(journal, Arc::clone(progress));
-        let (last_row, counts) = journal_of(&journal)?;
+        let (last_row, counts) = journal_of(&journal, files.failure)?;
         head = Some(last_row);
         Ok(Some(format!("{counts}, {}", checkpoints_of(data_dir, &journal, verify)?)))
     });
@@ -114,7 +118,7 @@ fn checkpoints_of(
     let Ok(Some(archive)) = Archive::look(&data_dir.join(history::FILE)) else {
         return Ok("checkpoints not compared: the history is missing".to_owned());
     };
-    let found = match verify(journal, Arc::new(archive)) {
+    let found = match verify(journal, &Arc::new(archive)) {
         Ok(found) => found,
         Err(failure) => return Ok(format!("checkpoints not compared: {}", failure.text)),
     };
@@ -153,17 +157,29 @@ pub fn compared(all: &[CheckpointView]) -> String {
 }
 
 /// The last row and a summary of the journal. It checks that inputs have no gaps, and that no
-/// derived fact is before its input.
-fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
+/// derived fact is before its input. Where facts were removed, only rows are counted.
+fn journal_of(
+    journal: &dyn JournalFacts,
+    failure: fn(&StoreError) -> Failure,
+) -> Result<(u64, String), Failure> {
+    let of = |read: fn(&Store) -> Result<u64, StoreError>, none| {
+        journal.store().map_or(Ok(none), read).map_err(|e| failure(&e))
+    };
+    let (whole_from, removed) = (of(Store::whole_from, 1)?, of(Store::removed, 0)?);
     let (mut facts, mut inputs, mut last_row) = (0_u64, 0_u64, 0);
     let (mut newest, mut wrong): (Option<Key>, _) = (None, None);
     journal.each(0, &mut |row, fact| {
         (facts, last_row) = (facts + 1, row);
         let key = fact.key;
+        if row < whole_from {
+            inputs += u64::from(key.rank == 0);
+            return ControlFlow::Continue(());
+        }
         match newest {
             Some(before) if key.rank == 0 && key.n != before.n + 1 => {
                 wrong = Some(format!("input {} follows input {}", key.n, before.n));
             }
+            None if key.rank > 0 => {}
             Some(before) if key.rank > 0 && key.n > before.n => {
                 wrong = Some(format!("fact {key} lies before its input"));
             }
@@ -175,10 +191,14 @@ fn journal_of(journal: &dyn JournalFacts) -> Result<(u64, String), Failure> {
         }
         if wrong.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
-    match wrong {
-        Some(wrong) => Err(Failure::new(Exit::Problems, wrong)),
-        None => Ok((last_row, format!("{}, {}", count(facts, "fact"), count(inputs, "input")))),
+    if let Some(wrong) = wrong {
+        return Err(Failure::new(Exit::Problems, wrong));
     }
+    let removed = match removed {
+        0 => String::new(),
+        facts => format!(", {} removed", thousands(facts)),
+    };
+    Ok((last_row, format!("{}, {}{removed}", count(facts, "fact"), count(inputs, "input"))))
 }
 
 fn history_of(data_dir: &Path, head: Option<u64>) -> Result<Option<String>, Failure> {
@@ -211,17 +231,19 @@ mod tests {
     #[test]
     fn a_journal_is_checked_for_its_order() {
         let facts = journal().0;
-        let (_, counts) = journal_of(&Facts(facts.clone())).unwrap();
+        let failure = |e: &StoreError| Failure::new(Exit::Failed, e.to_string());
+        let journal_of = |facts| journal_of(&Facts(facts), failure);
+        let (_, counts) = journal_of(facts.clone()).unwrap();
         assert_eq!(counts, "22 facts, 6 inputs");
         let mut gap = facts.clone();
         gap.remove(2);
-        let failure = journal_of(&Facts(gap)).unwrap_err();
+        let failure = journal_of(gap).unwrap_err();
         assert_eq!(
             (failure.exit, failure.text.as_str()),
             (Exit::Problems, "fact 2.800.0 lies before its input")
         );
         let mut gap = facts;
         gap.retain(|fact| fact.key.n != 4);
-        assert_eq!(journal_of(&Facts(gap)).unwrap_err().text, "input 5 follows input 3");
+        assert_eq!(journal_of(gap).unwrap_err().text, "input 5 follows input 3");
     }
 }

@@ -59,6 +59,7 @@ const CORE: Core = Core {
         journal: |_: &Path| -> Result<Box<dyn JournalFacts>, Failure> { Ok(Box::new(journal())) },
         failure: |e| Failure::new(Exit::Foreign, e.to_string()),
         forget: |_, stage| Err(Failure::new(Exit::Usage, format!("there is no stage {stage}"))),
+        retain: |_, _| Ok(everwarm_views::storage::RetainView::default()),
     },
     proofs: PROOFS,
     chaos: |_, _| Ok(everwarm_views::views::ChaosView::default()),
@@ -71,6 +72,8 @@ const CORE: Core = Core {
     panic: |_, _, _| Ok(Exit::Fine),
     conformance: |_, _| Err(Failure::new(Exit::Failed, "there is no venue")),
     backup: |_, _| Ok(()),
+    export: |_, _| Ok(()),
+    wipe: |_, _| Ok(everwarm_views::storage::WipedView::default()),
     restore: |_, _| Err(Failure::new(Exit::Failed, "there is no backup")),
     control: |_| Box::new(Hands),
 };

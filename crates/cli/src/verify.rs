@@ -7,8 +7,8 @@ use crate::progress::Progress;
 use crate::store_check::{CHECKPOINT, compared};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, VERIFY};
-use everwarm_views::views::VerifyView;
-use everwarm_words::text::{count, hang};
+use everwarm_views::views::{RemovedView, VerifyView};
+use everwarm_words::text::{count, hang, instant, thousands};
 use std::sync::Arc;
 
 /// Columns before the continuation of a long line.
@@ -31,6 +31,18 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
         let facts = count(other.facts, "fact");
         lines
             .push(format!("{}: {facts}{until} by another version, not derived again", other.stage));
+    }
+    if let Some(RemovedView { facts, input, time }) = &found.removed {
+        lines.push(format!(
+            "up to input {} ({}) {} removed, as storage.analysis_days says; the rest of that time \
+             is not compared",
+            thousands(*input),
+            instant(*time),
+            match facts {
+                1 => "1 fact was".to_owned(),
+                facts => format!("{} facts were", thousands(*facts)),
+            }
+        ));
     }
     let beyond = found.beyond.iter();
     lines.extend(beyond.map(|b| format!("{} {} is out of range: {}", b.key, b.kind, b.text)));

@@ -61,6 +61,8 @@ pub struct Config {
     /// When the decisions of the day before are repeated, milliseconds after midnight UTC; none:
     /// never.
     pub self_replay: Option<UtcMs>,
+    /// Days for which the journal keeps bars and what is computed from them; 0: for ever.
+    pub analysis_days: i64,
     /// How long a clean stop may take.
     pub stop: Duration,
     /// The traded symbols, and the market of the simulated exchange.
@@ -347,6 +349,7 @@ impl Values {
             venue,
             market: MarketSource { pace, ..market },
             log_format: self.parsed("daemon.log_format").unwrap_or_default(),
+            analysis_days: self.get("storage.analysis_days"),
             self_replay: time_of_day(&self.text("daemon.self_replay")).unwrap_or_default(),
             stop: Duration::from_secs(self.get("daemon.stop_s")),
             settings,

@@ -146,6 +146,7 @@ keys! {
     "daemon.reload_on_change": Kind::Flag;
     "daemon.self_replay": TIME_OF_DAY;
     "daemon.stop_s": Kind::Whole { least: 1, most: 600, unit: Unit::Seconds };
+    "storage.analysis_days": count(0, 36_500);
     "venue.kind": Kind::OneOf(KINDS);
     "venue.environment": Kind::OneOf(ENVIRONMENTS);
     "venue.rest": text("", any);

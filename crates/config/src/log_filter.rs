@@ -43,7 +43,18 @@ const PARTS: [(&str, &[&str]); 9] = [
     ("everwarm_api", &["openapi", "page"]),
     (
         "everwarm_cli",
-        &["heap", "log", "offline", "print", "progress", "remote", "store_check", "terminal"],
+        &[
+            "export",
+            "heap",
+            "log",
+            "offline",
+            "print",
+            "progress",
+            "remote",
+            "storage",
+            "store_check",
+            "terminal",
+        ],
     ),
     (
         "everwarm_config",

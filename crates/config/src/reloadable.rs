@@ -14,6 +14,7 @@ const LIVE: &[&str] = &[
     "daemon.log",
     "daemon.reload_on_change",
     "daemon.self_replay",
+    "storage.analysis_days",
     "market.symbols",
     "market.max_jump_percent",
     "market.universe.",

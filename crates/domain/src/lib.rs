@@ -16,6 +16,7 @@ pub mod odd;
 pub mod order;
 pub mod path;
 pub mod quarantine;
+pub mod retention;
 pub mod secret;
 pub mod sessions;
 pub mod settings;

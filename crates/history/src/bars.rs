@@ -23,6 +23,9 @@ const RANGES: &str = "ranges.1";
 /// Version 1 also covered the times between two gaps.
 const OUTAGES: &str = "outages.2";
 
+/// The tables with bars, which can be fetched again.
+pub const TABLES: [&str; 3] = [BARS, RANGES, OUTAGES];
+
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
 pub fn digest(bars: &[Bar]) -> u64 {
@@ -205,6 +208,46 @@ pub fn read_as_of(
         found.extend(within.map(|bar| (bar.open_time, bar)));
     }
     Ok(found.into_values().collect())
+}
+
+/// The bars of all symbols with opening times in `times`, ascending by time, then by symbol:
+/// fetched bars and bars from facts. If both exist for one time, the bar from the fact counts.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_all(
+    archive: &Archive,
+    timeframe: Timeframe,
+    times: &Times,
+) -> Result<BTreeMap<(UtcMs, Symbol), Bar>, HistoryError> {
+    let width = key_encoding::timeframe_key(timeframe);
+    let mut found = BTreeMap::new();
+    let mut add = |bars: Vec<Bar>| {
+        let within = bars.into_iter().filter(|bar| times.contains(&bar.open_time));
+        found.extend(within.map(|bar| ((bar.open_time, bar.symbol), bar)));
+    };
+    for (key, value) in archive.range(RANGES, &[width]..=&[width, u8::MAX], false, usize::MAX)? {
+        let symbol = key_encoding::symbol_in(&key).map_err(HistoryError::damaged(RANGES))?;
+        add(key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?);
+    }
+    let row =
+        |time: UtcMs, last: u8| [&[width][..], &key_encoding::time_key(time), &[last; 8]].concat();
+    let (first, last) = (row(*times.start(), 0), row(*times.end(), u8::MAX));
+    for (_, value) in archive.range(BARS, &first..=&last, false, usize::MAX)? {
+        add(key_encoding::named_bars_of(&value).map_err(HistoryError::damaged(BARS))?);
+    }
+    Ok(found)
+}
+
+/// The opening time of the newest bar from facts; none: there is none.
+///
+/// # Errors
+/// The file could not be read.
+pub fn newest(archive: &Archive, timeframe: Timeframe) -> Result<Option<UtcMs>, ArchiveError> {
+    let width = key_encoding::timeframe_key(timeframe);
+    let row = archive.range(BARS, &[width]..=&[width + 1], true, 1)?;
+    let time = row.first().and_then(|(key, _)| key.get(1..9)?.try_into().ok());
+    Ok(time.map(key_encoding::time_of))
 }
 
 /// The fetched bars of `symbol` with opening times in `times`, without bars from facts.

@@ -49,6 +49,12 @@ fn symbol_of(bytes: [u8; SYMBOL]) -> Result<Symbol, String> {
     Symbol::new(name)
 }
 
+/// The symbol of a key that begins with a width and a symbol.
+pub fn symbol_in(key: &[u8]) -> Result<Symbol, String> {
+    let bytes = key.get(1..=SYMBOL).and_then(|bytes| bytes.try_into().ok());
+    symbol_of(bytes.ok_or_else(|| "a key is cut short".to_owned())?)
+}
+
 /// Encodes a bar without its symbol. Equal values give the same bytes.
 pub fn put_bar(bar: &Bar, out: &mut Vec<u8>) {
     out.extend_from_slice(&bar.open_time.to_be_bytes());

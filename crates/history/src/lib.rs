@@ -3,7 +3,7 @@
 //! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
 //! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
 //! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars,
-//! and [`scale`] prices in a wrong scale.
+//! and [`scale`] prices in a wrong scale. [`trim`] removes old bars.
 //! `dust` decides which holdings are too small to sell.
 
 pub mod bars;
@@ -18,6 +18,7 @@ pub mod projection;
 pub mod queries;
 pub mod records;
 pub mod scale;
+pub mod trim;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "history.redb";

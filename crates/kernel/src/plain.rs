@@ -17,6 +17,30 @@ pub type LookUpFacts<'a, B> = &'a mut dyn FnMut(Rank, u64) -> Result<Option<Vec<
 /// Makes the stage that joins; none if the application has no such kind.
 pub type Make<B> = Box<dyn Fn(&Joined) -> Option<Box<dyn Stage<Body = B>>>>;
 
+/// A loop between two inputs, as another loop can continue it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoopState<B> {
+    /// Number of the last input.
+    pub n: u64,
+    /// Event time of that input, UTC milliseconds.
+    pub time: i64,
+    /// The states of the stages, by rank.
+    pub stages: Vec<SavedStage>,
+    /// The facts of the stages about the last input, in the order of keys.
+    pub facts: Vec<Fact<B>>,
+}
+
+/// The state of a stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedStage {
+    /// Its rank.
+    pub rank: u16,
+    /// The version that saved it.
+    pub version: u16,
+    /// The state, as the stage saves it.
+    pub state: Vec<u8>,
+}
+
 /// The stages of one application, fed input by input.
 pub struct PlainLoop<B: Body> {
     lanes: Vec<Lane<B>>,
@@ -87,6 +111,52 @@ impl<B: Body> PlainLoop<B> {
             n: 0,
             time: i64::MIN,
         }
+    }
+
+    /// A loop that continues another one. `stage` makes the fresh stage of a rank.
+    ///
+    /// # Errors
+    /// There is no stage of a rank, or it does not read the saved state.
+    pub fn resume(
+        from: LoopState<B>,
+        fresh: impl Fn(Rank) -> Option<Box<dyn Stage<Body = B>>>,
+        library: Box<dyn Library<B>>,
+    ) -> Result<PlainLoop<B>, String> {
+        let mut stages = Vec::new();
+        for SavedStage { rank, version, state } in from.stages {
+            let none = || format!("there is no stage of rank {rank}");
+            let mut stage = fresh(Rank(rank)).ok_or_else(none)?;
+            let loaded = if version == stage.version() {
+                stage.load(&state)
+            } else if stage.converts().contains(&version) {
+                stage.convert(version, &state)
+            } else {
+                Err(format!("its version {} does not read version {version}", stage.version()))
+            };
+            loaded.map_err(|why| format!("the state of {}: {why}", stage.name()))?;
+            stages.push(stage);
+        }
+        let mut plain = PlainLoop::new(stages, library);
+        (plain.n, plain.time) = (from.n, from.time);
+        for fact in from.facts {
+            let of = plain.lanes.iter().position(|lane| lane.stage.rank().0 == fact.key.rank);
+            let of = of.ok_or_else(|| format!("no stage appended fact {}", fact.key))?;
+            plain.facts[of].push(fact);
+        }
+        Ok(plain)
+    }
+
+    /// The loop as it is now, between two inputs.
+    #[must_use]
+    pub fn capture(&self) -> LoopState<B> {
+        let saved = |stage: &dyn Stage<Body = B>| SavedStage {
+            rank: stage.rank().0,
+            version: stage.version(),
+            state: stage.save(),
+        };
+        let stages = self.stages().map(saved).collect();
+        let facts = self.facts.iter().flatten().cloned().collect();
+        LoopState { n: self.n, time: self.time, stages, facts }
     }
 
     /// Sets `make` as the function that makes the stages that join.

@@ -189,8 +189,11 @@ impl<B: Body> Journal<B> {
         let found = store.recover()?;
         roster::check(&store, &found, &stages)?;
         let (mut inner, slots) = Inner::new(&found, &stages);
-        start_checkpoint::has_past(&store, &inner.damaged)?;
+        let instead = start_checkpoint::past::<B>(&store, &inner.stages, &mut inner.damaged)?;
         inner.load_tail(&store)?;
+        for (index, saved) in instead {
+            inner.stages[index].checkpoint = Some(Arc::new(saved));
+        }
         let durable = watch::Sender::new(found.row);
         let journal = Arc::new(Journal {
             inner: Mutex::new(inner),
@@ -617,7 +620,8 @@ impl<B: Body> store::Source<B> for Journal<B> {
                 return None;
             }
             let facts_asked = inner.sync_wanted > inner.durable;
-            let asked = facts_asked || inner.marks.waiting() || inner.closing;
+            let waited_for = inner.marks.waiting() || inner.thins.is_some();
+            let asked = facts_asked || waited_for || inner.closing;
             let unsynced = !inner.pending.is_empty() || inner.committed > inner.durable;
             let sync = asked || (unsynced && inner.synced_at.elapsed() >= self.options.sync);
             let waits = inner.pending_since.unwrap_or(began).elapsed();
@@ -649,6 +653,7 @@ impl<B: Body> store::Source<B> for Journal<B> {
             inner.bytes.1 = done.sealed.unwrap_or(inner.bytes.1);
             if synced {
                 inner.durable = inner.committed;
+                inner.thins = inner.thins.filter(|last| done.thinned != Some(*last));
                 inner.synced_at = clock::now();
             }
             inner.pending_since = (!inner.pending.is_empty()).then(clock::now);
@@ -657,7 +662,8 @@ impl<B: Body> store::Source<B> for Journal<B> {
             // Stages that read history wait only for commits.
             let readers = inner.stages.iter().filter(|s| s.needs == u64::MAX);
             again.extend(readers.filter_map(|s| s.waker.clone()));
-            let seals = done.sealed.is_some() || inner.seals();
+            let moved = done.sealed.is_some() || done.thinned.is_some();
+            let seals = moved || inner.seals();
             (inner.durable, synced && inner.settled(), again, seals)
         };
         self.notify(&again, false);

@@ -4,12 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends here")]
 
 use everwarm_kernel::fact::{Body, Fact, Mask, NoLibrary, Rank, RuntimeEvent};
+use everwarm_kernel::plain::PlainLoop;
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
 use everwarm_runtime::clock;
 use everwarm_runtime::journal::{Journal, Options, StageInfo};
 use everwarm_runtime::runner::{ResumeReport, Runner};
-use everwarm_runtime::store::{CheckpointRow, Sealing, Store, StoreError};
+use everwarm_runtime::store::{CheckpointRow, Sealing, Store, StoreError, StoredLoop};
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::ControlFlow;
@@ -259,6 +260,68 @@ fn where_the_past_is_gone_too_the_stage_is_named_and_nothing_is_changed() {
     assert_eq!(report.evolved, 400);
     fs::remove_file(&first).unwrap();
     assert_eq!(folder.live(411..412, &[]).0.checkpoint, 410);
+}
+
+/// Stores the state of the plain loop at the first input after the first segment, and removes what
+/// is derived before it. Returns that input.
+fn thin(store: &Store) -> u64 {
+    let sealed = store.sealed_with(1).unwrap().unwrap();
+    let mut found = None;
+    let scanned = store.scan(sealed + 1, &mut |row, fact: Fact<Word>| {
+        if fact.key.rank > 0 {
+            return ControlFlow::Continue(());
+        }
+        found = Some((fact.key.n, row));
+        ControlFlow::Break(())
+    });
+    scanned.unwrap();
+    let (n, row) = found.unwrap();
+    let mut plain = PlainLoop::new(vec![Box::<Adder>::default()], Box::new(NoLibrary));
+    for number in 1..=n {
+        plain.input(0, Word(0, number), &mut |_| ()).unwrap();
+    }
+    store.put_loop_state(&StoredLoop { row, state: plain.capture() }).unwrap();
+    let thinned = store.thin(row, &mut |fact: &Fact<Word>| fact.key.rank == 0).unwrap();
+    assert!(thinned.segments == 1 && thinned.after < thinned.before, "{thinned:?}");
+    assert!(store.whole_from().unwrap() <= row);
+    assert_eq!(store.removed().unwrap(), thinned.facts);
+    assert_eq!(store.thin(row, &mut |_: &Fact<Word>| false).unwrap().segments, 0);
+    n
+}
+
+#[test]
+fn where_facts_were_removed_a_stage_reads_the_past_from_a_stored_state_on() {
+    let folder = Folder::new("thinned");
+    folder.live(1..401, &[100, 200, 300, 390]);
+    folder.seals();
+    let begins = thin(&folder.store());
+    let removed = folder.store().removed().unwrap();
+    assert_eq!(folder.appended().len() as u64, 800 - removed, "only facts of the stage are gone");
+    folder.alter(|_, row| flip(row));
+    let kept = folder.store().loop_states().unwrap();
+    let name = folder.0.join("live.segments").join(format!("{:012}.state", kept[0]));
+    let whole = fs::read(&name).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    for bytes in [None, Some(altered)] {
+        fs::remove_file(&name).unwrap();
+        if let Some(bytes) = bytes {
+            fs::write(&name, bytes).unwrap();
+        }
+        let error = folder.journal().err().unwrap().to_string();
+        assert!(error.contains("the checkpoint of adder at input"), "{error}");
+        assert!(error.contains("were removed. Restore a backup"), "{error}");
+        fs::write(&name, &whole).unwrap();
+    }
+    let (report, damaged) = folder.live(401..421, &[410]);
+    assert_eq!((report.checkpoint, report.evolved), (begins, 400 - begins));
+    let instead = format!("from the one at input {begins}");
+    assert!(damaged.iter().all(|text| text.contains(&instead)), "{damaged:?}");
+    assert_eq!(folder.saved(), [410], "the next one replaces both");
+    let (mut appended, mut all) = (folder.appended(), expected(420));
+    appended.retain(|(n, rank), _| *rank == 0 || *n > begins);
+    all.retain(|(n, rank), _| *rank == 0 || *n > begins);
+    assert_eq!(appended, all);
 }
 
 #[test]

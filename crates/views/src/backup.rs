@@ -5,6 +5,7 @@ use super::exit::{Exit, Failure};
 use everwarm_domain::time::UtcMs;
 use everwarm_runtime::files::{is_full, sync_name};
 use everwarm_runtime::parcel::{Record, Unpacker};
+use everwarm_runtime::store::LOOP_STATE;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, ErrorKind, Write};
@@ -32,6 +33,9 @@ pub struct About {
     pub life: u64,
     /// The last row of the journal in it.
     pub row: u64,
+    /// Whether it lacks what can be fetched or computed again: an export.
+    #[serde(default)]
+    pub export: bool,
 }
 
 /// A backup that was read and is complete.
@@ -144,7 +148,7 @@ pub fn check(file: &Path) -> Result<BackupView, Failure> {
     let about = each(file, &mut |record| {
         match record {
             Record::Part(name) => is_journal = name == JOURNAL,
-            Record::File(_) if is_journal => segments += 1,
+            Record::File(name) if is_journal && !name.ends_with(LOOP_STATE) => segments += 1,
             Record::About(_)
             | Record::Table(_)
             | Record::Row(..)

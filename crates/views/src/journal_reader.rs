@@ -7,7 +7,7 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::quarantine::{Quarantine, Quarantines};
 use everwarm_kernel::fact::{Effect, Fact};
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::{CheckpointRow, Left};
+use everwarm_runtime::store::{CheckpointRow, Left, Store};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -47,15 +47,21 @@ pub trait JournalFacts: Send + Sync {
     fn checkpoints(&self) -> Result<Vec<(u16, CheckpointRow)>, Failure> {
         Ok(Vec::new())
     }
+
+    /// The store that holds the facts. It knows which facts were removed, and from where on they
+    /// can be derived again. None if there are only facts.
+    fn store(&self) -> Option<&Store> {
+        None
+    }
 }
 
 /// Derives all facts of a journal again and compares them. The archive has the data that inputs
 /// only refer to.
-pub type Verify = fn(&dyn JournalFacts, Arc<Archive>) -> Result<VerifyView, Failure>;
+pub type Verify = fn(&dyn JournalFacts, &Arc<Archive>) -> Result<VerifyView, Failure>;
 
 /// Decides everything again and compares the facts of a period; none: of the whole journal.
 pub type Replay =
-    fn(&dyn JournalFacts, Arc<Archive>, Option<Period>) -> Result<ReplayView, Failure>;
+    fn(&dyn JournalFacts, &Arc<Archive>, Option<Period>) -> Result<ReplayView, Failure>;
 
 /// The proofs that read a whole journal.
 #[derive(Clone, Copy, Debug)]

@@ -34,6 +34,7 @@ pub mod profit;
 pub mod protection;
 pub mod questions;
 pub mod reconcile;
+pub mod regimes;
 pub mod sentences;
 pub mod signals;
 pub mod status_fold;

@@ -58,6 +58,36 @@ pub struct StorageView {
     pub days_to_full: Option<u64>,
 }
 
+/// What `storage retain` removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RetainView {
+    /// Facts before this event time were due, UTC milliseconds.
+    pub until: UtcMs,
+    /// Sealed files that were written again, or would be.
+    pub segments: u64,
+    /// Facts removed; 0 in a dry run.
+    pub facts: u64,
+    /// Bytes of these files before.
+    pub bytes_before: u64,
+    /// Their bytes now; 0 in a dry run.
+    pub bytes_after: u64,
+    /// Whether nothing was removed, on request.
+    pub dry_run: bool,
+}
+
+/// What `wipe` removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WipedView {
+    /// The data directory.
+    pub data_dir: String,
+    /// Whether everything was removed.
+    pub all: bool,
+    /// Bytes of the journal, the history and small files before.
+    pub bytes_before: u64,
+    /// Their bytes now.
+    pub bytes_after: u64,
+}
+
 /// A file: its bytes, when it was made and when it was last written, UTC milliseconds.
 #[derive(Clone, Copy, Debug)]
 struct Found {

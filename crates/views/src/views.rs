@@ -24,7 +24,7 @@ pub use lots::LotView;
 pub use owed::{OwedState, OwedView};
 pub use proof::{
     ChaosView, CheckpointState, CheckpointView, DecidedView, InjectedFaultsView, OtherVersionView,
-    ProblemView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
+    ProblemView, RemovedView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
 pub use ready::{CheckView, ReadyView};
 pub use trades::{VerifiedTradeView, VerifyTradesView};

@@ -60,14 +60,21 @@ pub fn why_not(
             format!("the close at {} UTC is not decided yet", instant(time))
         }
         (Some((first, last)), Some(time)) => format!(
-            "there was no close at {} UTC; the closes are from {} to {}",
+            "there was no close at {} UTC; the closes are from {} to {}{}",
             instant(time),
             instant(first),
-            instant(last)
+            instant(last),
+            removed(journal)
         ),
         (Some(_), None) => "the first close is not decided yet".to_owned(),
     };
     Err(Failure::new(Exit::Failed, text).coded("no-such-id"))
+}
+
+/// What follows the times of the closes: whether older ones were removed.
+fn removed(journal: &dyn JournalFacts) -> &'static str {
+    let whole = journal.store().is_none_or(|store| store.whole_from().is_ok_and(|row| row == 1));
+    if whole { "" } else { "; of those before storage.analysis_days, most were removed" }
 }
 
 /// The position of the requested close in the journal.

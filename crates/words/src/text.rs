@@ -159,6 +159,13 @@ pub fn count(number: u64, one: &str) -> String {
     format!("{} {one}{s}", thousands(number))
 }
 
+/// Bytes in megabytes, rounded to a tenth, without the unit.
+#[must_use]
+pub fn megabytes(bytes: u64) -> String {
+    let tenths = bytes.saturating_add(50_000) / 100_000;
+    format!("{}.{}", thousands(tenths / 10), tenths % 10)
+}
+
 /// `text` cut to `width` characters; a cut text ends in an ellipsis.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {

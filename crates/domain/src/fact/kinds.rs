@@ -119,6 +119,16 @@ pub struct KindInfo {
 
 const JOURNAL: &str = "journal";
 const PROJECTED: &str = "journal; projected into history";
+const FOR_A_TIME: &str = "journal, for `storage.analysis_days`";
+const FOR_A_TIME_PROJECTED: &str = "journal, for `storage.analysis_days`; projected into history";
+
+/// The kinds that the journal keeps for a time only. They are derived from bars, or are bars.
+#[must_use]
+pub fn kept_for_a_time() -> fact::Mask {
+    let for_a_time = |row: &&KindInfo| [FOR_A_TIME, FOR_A_TIME_PROJECTED].contains(&row.kept);
+    let kinds: Vec<u8> = TABLE.iter().filter(for_a_time).map(|row| row.kind).collect();
+    fact::Mask::of(&kinds)
+}
 
 macro_rules! kinds {
     ($($kind:ident $name:literal $by:literal $synced:literal $kept:ident $about:literal;)*) => {
@@ -131,11 +141,11 @@ macro_rules! kinds {
 }
 
 kinds! {
-    CLOSE "Market.Close" "closer" false PROJECTED
+    CLOSE "Market.Close" "closer" false FOR_A_TIME_PROJECTED
         "all 1m bars of one closing time: one decision round";
-    LATE_BAR "Market.LateBar" "closer" false PROJECTED
+    LATE_BAR "Market.LateBar" "closer" false FOR_A_TIME_PROJECTED
         "a bar that arrived after its close was decided";
-    HISTORY_LOADED "Market.HistoryLoaded" "history" true JOURNAL
+    HISTORY_LOADED "Market.HistoryLoaded" "history" true FOR_A_TIME
         "a range of past bars may be used, with its digest; closes begin after it";
     HISTORY_BARS "Market.HistoryBars" "shell" false JOURNAL
         "never written: the bars that a stage gets instead of HistoryLoaded";
@@ -159,13 +169,13 @@ kinds! {
         "the venue knows neither the order nor a trade of it";
     ACCOUNT "Venue.Account" "gateway" false JOURNAL
         "balances and open orders, compared with the books";
-    KEPT "Analysis.Kept" "indicator" false JOURNAL
+    KEPT "Analysis.Kept" "indicator" false FOR_A_TIME
         "of earlier versions: values of the indicator lengths that a position was opened with";
     LIVE_CONFIRMED "Operator.LiveConfirmed" "operator" true JOURNAL
         "a person confirmed the account that trades real money, and its caps";
     STARTED "Operator.Started" "daemon" true JOURNAL
         "a process started on this store";
-    CLOCK "Operator.Clock" "clock" false JOURNAL
+    CLOCK "Operator.Clock" "clock" false FOR_A_TIME
         "the earliest wake-up of a stage is due";
     CONFIG_APPLIED "Operator.ConfigApplied" "daemon" true JOURNAL
         "the configuration in force from now on";
@@ -179,9 +189,9 @@ kinds! {
         "a conflict ends: an operator accepted the side of the venue or of the books";
     BRANCH "Operator.Branch" "supervisor" true JOURNAL
         "a branch of the tree stopped after too many failures, or runs again";
-    ROLLED "Analysis.Rolled" "roll-up" false JOURNAL
+    ROLLED "Analysis.Rolled" "roll-up" false FOR_A_TIME
         "wider bars completed by a close";
-    FEATURES "Analysis.Features" "indicator" false JOURNAL
+    FEATURES "Analysis.Features" "indicator" false FOR_A_TIME
         "of earlier versions: the averages of the only strategy after a close";
     SIGNALS "Analysis.Signals" "strategies" false JOURNAL
         "signals of one strategy after a close";
@@ -215,7 +225,7 @@ kinds! {
         "a stage left";
     FEATURE_PLAN "Analysis.FeaturePlan" "indicator" false JOURNAL
         "the features that are computed from now on";
-    FEATURE_VALUES "Analysis.FeatureValues" "indicator" false JOURNAL
+    FEATURE_VALUES "Analysis.FeatureValues" "indicator" false FOR_A_TIME
         "values of the features of one width after a close";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that contradicts the venue's records or is out of range; at most one a minute";

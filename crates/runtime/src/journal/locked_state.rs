@@ -130,6 +130,8 @@ pub(super) struct Inner<B> {
     pub(super) durable: u64,
     /// Bytes of blocks ever written, and how many of them are sealed.
     pub(super) bytes: (u64, u64),
+    /// Last row of a thinned segment that the live file has yet to name and flush.
+    pub(super) thins: Option<u64>,
     /// Number of commits that wrote a saved state.
     pub(super) saves: u64,
     pub(super) sealing: Sealing,
@@ -191,6 +193,7 @@ impl<B: Body> Inner<B> {
             committed: found.row,
             durable: found.row,
             bytes: found.bytes,
+            thins: None,
             saves: 0,
             sealing: Sealing::default(),
             holds: BTreeMap::new(),
@@ -235,13 +238,14 @@ impl<B: Body> Inner<B> {
         let oldest = saved.min_by_key(|c| c.n).map(|c| c.row);
         self.load_from(oldest.map_or_else(|| store.live_from(), Ok)?, store)?;
         // The tail holds only facts about inputs that are sealed.
+        let whole_from = store.whole_from()?;
         if self.rounds.is_empty()
             && self.head > 0
-            && self.tail.front().is_none_or(|c| c.first_row > 1)
+            && self.tail.front().is_none_or(|c| c.first_row > whole_from)
         {
             (self.tail_bytes, self.published) = (0, 0);
             self.tail.clear();
-            self.load_from(0, store)?;
+            self.load_from(whole_from, store)?;
         }
         let lacks = self.lacks_the_past(0);
         let lacking = |s: &&mut StageState| lacks && s.checkpoint.is_none() && !s.is_over();

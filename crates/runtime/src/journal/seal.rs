@@ -8,13 +8,15 @@
 use super::Journal;
 use super::locked_state::Inner;
 use crate::chaos::Site;
-use crate::store::{Op, Sealing, StoreError};
+use crate::store::{Keep, Op, Sealing, Segment, StoreError, Thinned};
 use everwarm_kernel::fact::Body;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// Name of the thread at kill points.
 pub(crate) const NAME: &str = "sealer";
+/// Name of a thread that thins segments, at kill points.
+const THINNER: &str = "thinner";
 /// Time until another attempt to seal, while projections are too far behind. A saved state brings
 /// one earlier.
 const AGAIN: Duration = Duration::from_millis(250);
@@ -67,6 +69,39 @@ impl<B: Body> Journal<B> {
     #[must_use]
     pub fn wants_room(&self) -> bool {
         self.lock().seals()
+    }
+
+    /// Thins every segment that ends before row `before`, the newest first: facts stay only if
+    /// `keep` says so. It reads and writes files, so it may block for long. It stops early if the
+    /// journal ends.
+    ///
+    /// # Errors
+    /// A segment cannot be read or written.
+    pub fn thin(&self, before: u64, keep: &mut Keep<'_, B>) -> Result<Thinned, StoreError> {
+        self.options.chaos.point(Site::BeforeSegment, THINNER);
+        self.store.thin_with(before, keep, &mut |thinned| {
+            self.options.chaos.point(Site::AfterSegment, THINNER);
+            Ok(self.until_thinned(*thinned))
+        })
+    }
+
+    /// Waits until the live file names a thinned segment and is flushed: then the old file may be
+    /// removed. False if the journal ended before.
+    fn until_thinned(&self, segment: Segment) -> bool {
+        let mut inner = self.lock();
+        if inner.closing || inner.ended {
+            return false;
+        }
+        inner.thins = Some(segment.last);
+        inner.pending.push(Op::Seal(segment));
+        self.work.notify_one();
+        while inner.thins.is_some() {
+            if inner.ended {
+                return false;
+            }
+            inner = self.seals.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        true
     }
 
     /// Runs until the journal ends.

@@ -1,9 +1,11 @@
 //! Chooses the saved state from which a stage starts: the newest one that this program can read,
-//! else the one before it. Without one, the stage reads its history again.
+//! else the one before it. Without one, the stage reads its history again: from the first fact on,
+//! or from a stored state of the plain loop, if facts were removed.
 
 use super::StageInfo;
 use super::locked_state::StageState;
 use crate::store::{CheckpointRow, Recovered, Slots, Store, StoreError};
+use everwarm_kernel::fact::Body;
 use everwarm_kernel::state;
 use std::sync::Arc;
 
@@ -79,16 +81,56 @@ pub(super) fn choose_checkpoints(
     (damaged, slots)
 }
 
-/// Checks that history is complete, if a stage has to read it again because of damage.
-pub(super) fn has_past(store: &Store, damaged: &[Damaged]) -> Result<(), StoreError> {
-    let Some(one) = damaged.iter().find(|one| one.instead.is_none()) else { return Ok(()) };
-    store.check_segments().map_err(|e| {
-        let Damaged { stage, n, why, .. } = one;
-        let path = store.path().to_owned();
-        let reason = format!(
-            "the checkpoint of {stage} at input {n} cannot be read ({why}), no other can, and the \
-             facts it would be derived from are not all there: {e}. Restore a backup"
-        );
-        StoreError::Torn { path, reason }
-    })
+/// Checks that each stage without a saved state can read its history again. If facts were removed,
+/// it begins at a stored state of the plain loop. Returns these states with the places of their
+/// stages.
+pub(super) fn past<B: Body>(
+    store: &Store,
+    stages: &[StageState],
+    damaged: &mut [Damaged],
+) -> Result<Vec<(usize, CheckpointRow)>, StoreError> {
+    let whole_from = store.whole_from()?;
+    if let Some(one) = damaged.iter().find(|one| one.instead.is_none()) {
+        store.check_segments().map_err(|e| lost(store, one, &e.to_string()))?;
+    }
+    let mut instead = Vec::new();
+    if whole_from == 1 {
+        return Ok(instead);
+    }
+    let reads_past = |state: &StageState| {
+        !state.is_over() && state.checkpoint.is_none() && state.passed > state.joined
+    };
+    for (index, state) in stages.iter().enumerate().filter(|(_, state)| reads_past(state)) {
+        let rank = state.info.rank.0;
+        let usable = |saved: &CheckpointRow| {
+            saved.n >= state.joined
+                && saved.row >= whole_from
+                && matches!(reads(&state.info, saved), Some(Ok(())))
+        };
+        let Some(saved) = store.stage_state::<B>(rank, state.passed, usable)? else {
+            let why = format!("facts before row {whole_from} were removed");
+            let none = Damaged {
+                stage: state.info.name,
+                n: state.passed,
+                why: format!("version {} does not read it", state.info.version),
+                instead: None,
+            };
+            let one = damaged.iter().rfind(|one| one.stage == state.info.name);
+            return Err(lost(store, one.unwrap_or(&none), &why));
+        };
+        let of = damaged.iter_mut().filter(|one| one.stage == state.info.name);
+        of.for_each(|one| one.instead = Some(saved.n));
+        instead.push((index, saved));
+    }
+    Ok(instead)
+}
+
+fn lost(store: &Store, damaged: &Damaged, because: &str) -> StoreError {
+    let Damaged { stage, n, why, .. } = damaged;
+    let path = store.path().to_owned();
+    let reason = format!(
+        "the checkpoint of {stage} at input {n} cannot be read ({why}), no other can, and the \
+         facts it would be derived from are not all there: {because}. Restore a backup"
+    );
+    StoreError::Torn { path, reason }
 }

@@ -8,9 +8,13 @@
 use super::archive::Archive;
 use super::checkpoints::CHECKPOINTS;
 use super::file::{Store, StoreError, number};
+use super::loop_states::{self, StoredLoop};
 use super::rows::{BLOCKS, META, PASSED, POISON, ROSTER};
-use super::segments::{self, SEGMENTS, Segment, Shelf};
+use super::segments::{self, LOOP_STATE, SEGMENTS, Segment, Shelf, THINNED, is_ours};
+use super::thin::{Keep, Look, thin_segment};
+use crate::chaos::faults::FaultyDisk;
 use crate::parcel::Record;
+use everwarm_kernel::fact::Body;
 use redb::{
     Database, Durability, Key, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     TableError, TableHandle, Value, WriteTransaction,
@@ -44,6 +48,8 @@ pub struct StoreLook {
     read: ReadTransaction,
     shelf: Shelf,
     path: PathBuf,
+    /// Keeps the files that it will copy.
+    look: Look,
     /// Number of the last run that wrote.
     pub life: u64,
     /// The last row; 0 if there is none.
@@ -56,42 +62,107 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn look_at(&self) -> Result<StoreLook, StoreError> {
+        let in_use = self.looks.begin();
         let look = || -> Result<StoreLook, redb::Error> {
             let read = self.db.begin_read()?;
             let life = number(&read.open_table(META)?, "life")?;
             let row = read.open_table(BLOCKS)?.last()?.map(|(row, _)| row.value());
             let sealed = || segments::from(&read, 0).map(|all| all.last().map_or(0, |s| s.last));
             let row = row.map_or_else(sealed, Ok)?;
-            Ok(StoreLook { read, shelf: self.shelf.clone(), path: self.path.clone(), life, row })
+            Ok(StoreLook {
+                read,
+                shelf: self.shelf.clone(),
+                path: self.path.clone(),
+                look: in_use,
+                life,
+                row,
+            })
         };
         look().map_err(|e| StoreError::of(&self.path, e))
     }
 }
 
 impl StoreLook {
-    /// Passes every row to `take`, then the files of the named segments.
+    /// Passes every row to `take`, then the files of the named segments, and the states of the
+    /// loop.
     ///
     /// # Errors
     /// A segment is missing or altered, or see [`CopyError`].
     pub fn copy(self, take: &mut Take<'_>) -> Result<(), CopyError> {
-        let StoreLook { read, shelf, path, .. } = self;
-        let of = |e: redb::Error| StoreError::of(&path, e);
-        copy_table(&read, META, &path, take)?;
-        copy_table(&read, BLOCKS, &path, take)?;
-        copy_table(&read, PASSED, &path, take)?;
-        for table in CHECKPOINTS {
-            copy_table(&read, table, &path, take)?;
-        }
-        copy_table(&read, POISON, &path, take)?;
-        copy_table(&read, ROSTER, &path, take)?;
+        let StoreLook { read, shelf, path, look, .. } = self;
+        copy_live(&read, &path, take)?;
         copy_table(&read, SEGMENTS, &path, take)?;
-        let segments = segments::from(&read, 0).map_err(of)?;
+        copy_table(&read, THINNED, &path, take)?;
+        let segments = segments::from(&read, 0).map_err(|e| StoreError::of(&path, e))?;
         drop(read);
         for segment in &segments {
             copy_segment(&shelf, segment, take)?;
         }
+        drop(look);
+        // States of the loop may come and go meanwhile. Each is complete, and checks itself.
+        for name in shelf.names()?.iter().filter(|name| name.ends_with(LOOP_STATE)) {
+            if let Ok(bytes) = shelf.get(name) {
+                copy_file(name, &bytes, take)?;
+            }
+        }
         Ok(())
     }
+
+    /// As [`StoreLook::copy`], but the copy has only those sealed facts that `keep` names, see
+    /// [`Store::thin`], and only this state of the loop.
+    ///
+    /// # Errors
+    /// As of [`StoreLook::copy`].
+    pub fn copy_thinned<B: Body>(
+        self,
+        state: &StoredLoop<B>,
+        keep: &mut Keep<'_, B>,
+        take: &mut Take<'_>,
+    ) -> Result<(), CopyError> {
+        let StoreLook { read, shelf, path, look, .. } = self;
+        copy_live(&read, &path, take)?;
+        let segments = segments::from(&read, 0).map_err(|e| StoreError::of(&path, e))?;
+        drop(read);
+        for segment in segments.iter().rev() {
+            // One at a time in memory.
+            let target = Shelf::Memory(FaultyDisk::default());
+            let thinned = thin_segment(&shelf, segment, keep, &target)?;
+            let (from, segment) = thinned.map_or((&shelf, *segment), |thinned| (&target, thinned));
+            copy_segment(from, &segment, take)?;
+            let Segment { first, last, end, size, crc, thinned } = segment;
+            put_row(SEGMENTS, last, &(first, end, size, crc), take)?;
+            let thinned = thinned.expect("every segment is thinned by now");
+            put_row(THINNED, last, &thinned, take)?;
+        }
+        drop(look);
+        let (name, bytes) = loop_states::file(state);
+        copy_file(&name, &bytes, take)
+    }
+}
+
+/// Copies the tables of the live file, except those about segments.
+fn copy_live(read: &ReadTransaction, path: &Path, take: &mut Take<'_>) -> Result<(), CopyError> {
+    copy_table(read, META, path, take)?;
+    copy_table(read, BLOCKS, path, take)?;
+    copy_table(read, PASSED, path, take)?;
+    for table in CHECKPOINTS {
+        copy_table(read, table, path, take)?;
+    }
+    copy_table(read, POISON, path, take)?;
+    copy_table(read, ROSTER, path, take)
+}
+
+/// Passes one row of a table to `take`.
+fn put_row<V: Value + 'static>(
+    table: TableDefinition<'_, u64, V>,
+    key: u64,
+    value: &V::SelfType<'_>,
+    take: &mut Take<'_>,
+) -> Result<(), CopyError> {
+    take(Record::Table(table.name()))?;
+    let value = V::as_bytes(value);
+    take(Record::Row(u64::as_bytes(&key).as_ref(), value.as_ref()))?;
+    Ok(())
 }
 
 fn copy_segment(shelf: &Shelf, segment: &Segment, take: &mut Take<'_>) -> Result<(), CopyError> {
@@ -102,7 +173,11 @@ fn copy_segment(shelf: &Shelf, segment: &Segment, take: &mut Take<'_>) -> Result
         let torn = |reason: String| StoreError::Torn { path: path.clone(), reason };
         if missing { torn("it is missing".to_owned()) } else { StoreError::io(&path, &e) }
     })?;
-    take(Record::File(&name))?;
+    copy_file(&name, &bytes, take)
+}
+
+fn copy_file(name: &str, bytes: &[u8], take: &mut Take<'_>) -> Result<(), CopyError> {
+    take(Record::File(name))?;
     for piece in bytes.chunks(PIECE) {
         take(Record::Bytes(piece))?;
     }
@@ -220,10 +295,7 @@ impl Making {
             }
             Record::File(name) => {
                 self.end_segment()?;
-                // The name becomes a path, so only names of segments are allowed.
-                let ours = |c: char| c.is_ascii_digit() || c == '-';
-                let known = name.strip_suffix(".segment").is_some_and(|n| n.chars().all(ours));
-                if self.make != Make::Store || !known {
+                if self.make != Make::Store || !is_ours(name) {
                     return Err(self.torn(format!("no file {name:?} belongs to it")));
                 }
                 self.segment = Some((name.to_owned(), Vec::new()));
@@ -289,6 +361,7 @@ impl Making {
             (Make::Store, name) if name == POISON.name() => put(write, POISON, key, value),
             (Make::Store, name) if name == ROSTER.name() => put(write, ROSTER, key, value),
             (Make::Store, name) if name == SEGMENTS.name() => put(write, SEGMENTS, key, value),
+            (Make::Store, name) if name == THINNED.name() => put(write, THINNED, key, value),
             (Make::Store, name) => match CHECKPOINTS.iter().find(|table| table.name() == name) {
                 Some(table) => put(write, *table, key, value),
                 None => Err(redb::Error::Corrupted(format!("no table {name:?}"))),

@@ -10,6 +10,7 @@ use super::checkpoints::{self, CHECKPOINTS, Slot};
 use super::read_before_write::{self, Access, Hold, Reads};
 use super::rows::{self, BLOCKS, META, PASSED, POISON, ROSTER};
 use super::segments::{self, Segment, Shelf};
+use super::thin::Looks;
 use crate::chaos::Chaos;
 use crate::chaos::faults::FaultyDisk;
 use crate::files::{is_full, sync_name};
@@ -29,8 +30,8 @@ use std::sync::Arc;
 /// The newest released layout of the live file. Layout 2 added segments. 3 added facts with members
 /// that older programs do not read. 4 added kinds of facts above 63. 5 added two checkpoints for
 /// each rank, as postcard, and stages that join and leave. 6 added bars with a scale, sessions,
-/// days and capabilities.
-pub const SCHEMA: u64 = 6;
+/// days and capabilities. 7 added thinned segments.
+pub const SCHEMA: u64 = 7;
 /// The layout to which a run raises a file when it first writes. While the next layout is being
 /// made, this is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own draft and
 /// every released layout, but no other draft.
@@ -149,6 +150,8 @@ pub struct Store {
     pub(crate) db: Arc<Database>,
     pub(crate) path: PathBuf,
     pub(crate) shelf: Shelf,
+    /// Who may open segments now.
+    pub(super) looks: Looks,
     /// Device and number of the file; none for a simulated disk.
     identity: Option<(u64, u64)>,
 }
@@ -249,7 +252,8 @@ impl Store {
         let (db, hold) = opened.map_err(|e| StoreError::of(path, e))?;
         let shelf = Shelf::beside(path);
         let (path, identity) = (path.to_owned(), hold.identity());
-        let store = Store { db: Arc::new(db), path, shelf, identity };
+        let looks = Looks::default();
+        let store = Store { db: Arc::new(db), path, shelf, looks, identity };
         store.check_owner(application)?;
         Ok((store, hold))
     }
@@ -288,7 +292,8 @@ impl Store {
             }
             other => StoreError::of(path, other),
         })?;
-        Ok(Store { db: Arc::new(db), path: path.to_owned(), shelf, identity: None })
+        let (path, looks) = (path.to_owned(), Looks::default());
+        Ok(Store { db: Arc::new(db), path, shelf, looks, identity: None })
     }
 
     fn write_owner(&self, application: &str) -> Result<(), StoreError> {
@@ -405,12 +410,11 @@ impl Store {
     }
 
     /// The first row that is not sealed, from 1.
-    pub(crate) fn live_from(&self) -> Result<u64, StoreError> {
-        let read = || -> Result<u64, redb::Error> {
-            let sealed = segments::from(&self.db.begin_read()?, 0)?;
-            Ok(sealed.last().map_or(0, |segment| segment.last) + 1)
-        };
-        read().map_err(|e| StoreError::of(&self.path, e))
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn live_from(&self) -> Result<u64, StoreError> {
+        Ok(self.segments_from(0)?.last().map_or(0, |segment| segment.last) + 1)
     }
 
     /// Passes every committed fact from row `from` on to `see`, with its row, in the order of the
@@ -420,6 +424,7 @@ impl Store {
     /// A row or segment is damaged, or see [`StoreError`].
     pub fn scan<B: Body>(&self, from: u64, see: &mut Scan<'_, B>) -> Result<(), StoreError> {
         let of = |e: redb::Error| StoreError::of(&self.path, e);
+        let _look = self.looks.begin();
         // One transaction for both. It still sees rows in the live file that are sealed meanwhile.
         let read = self.db.begin_read().map_err(|e| of(e.into()))?;
         for segment in segments::from(&read, from).map_err(of)? {
@@ -512,11 +517,8 @@ impl Store {
 
     /// Removes segments that a crash left before the live file named them.
     pub(crate) fn sweep(&self) -> Result<(), StoreError> {
-        let sweep = || -> Result<(), redb::Error> {
-            let named = segments::from(&self.db.begin_read()?, 0)?;
-            Ok(self.shelf.sweep(&named)?)
-        };
-        sweep().map_err(|e| StoreError::of(&self.path, e))
+        let named = self.segments_from(0)?;
+        self.shelf.sweep(&named).map_err(|e| StoreError::io(&self.path, &e))
     }
 
     /// Last row of the segment that holds `row`; none if `row` is not sealed.
@@ -524,18 +526,13 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn sealed_with(&self, row: u64) -> Result<Option<u64>, StoreError> {
-        let read = || -> Result<Option<u64>, redb::Error> {
-            let all = segments::from(&self.db.begin_read()?, row)?;
-            Ok(all.first().map(|segment| segment.last))
-        };
-        read().map_err(|e| StoreError::of(&self.path, e))
+        Ok(self.segments_from(row)?.first().map(|segment| segment.last))
     }
 
     /// Reads every segment and compares it with its recorded checksum.
     pub(crate) fn check_segments(&self) -> Result<(), StoreError> {
-        let of = |e: redb::Error| StoreError::of(&self.path, e);
-        let read = self.db.begin_read().map_err(|e| of(e.into()))?;
-        for segment in segments::from(&read, 0).map_err(of)? {
+        let _look = self.looks.begin();
+        for segment in self.segments_from(0)? {
             let path = self.shelf.path(&segment.name());
             self.shelf.whole(&segment).map_err(|e| {
                 let missing = e.kind() == io::ErrorKind::NotFound;
@@ -551,11 +548,8 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn segments(&self) -> Result<(u64, u64), StoreError> {
-        let read = || -> Result<(u64, u64), redb::Error> {
-            let all = segments::from(&self.db.begin_read()?, 0)?;
-            Ok((all.len() as u64, all.iter().map(|segment| segment.size).sum()))
-        };
-        read().map_err(|e| StoreError::of(&self.path, e))
+        let all = self.segments_from(0)?;
+        Ok((all.len() as u64, all.iter().map(|segment| segment.size).sum()))
     }
 
     /// Size of the live file in bytes; 0 for a simulated disk.

@@ -57,9 +57,14 @@ impl Reader {
                 match blocks.next().transpose().map_err(|e| StoreError::io(&path, &e))? {
                     Some((last, _)) if last < self.next => continue,
                     Some((last, block)) => return Ok(Some((last, block, Some(*segment)))),
-                    None => self.open = None,
+                    None => {
+                        // Its last facts may have been removed.
+                        self.next = self.next.max(segment.last + 1);
+                        self.open = None;
+                    }
                 }
             }
+            let _look = store.looks.begin();
             let of = |e: redb::Error| StoreError::of(&store.path, e);
             let read = store.db.begin_read().map_err(|e| of(e.into()))?;
             if let Some(segment) = segments::from(&read, self.next).map_err(of)?.first() {

@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn decode_fact<B: Body>(bytes: &[u8]) -> Result<Fact<B>, String> {
+pub(super) fn decode_fact<B: Body>(bytes: &[u8]) -> Result<Fact<B>, String> {
     let mut from = Reader(bytes);
     let key = from.key()?;
     let time = i64::from_le_bytes(from.array()?);
@@ -146,6 +146,18 @@ pub(super) fn decode_block<B: Body>(
         row += 1;
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// The facts of a block as they are encoded, with their rows.
+pub(super) fn split_block(block: &[u8]) -> Result<Vec<(u64, &[u8])>, String> {
+    let mut reader = Reader(block);
+    let first = u64::from_le_bytes(reader.array()?);
+    let mut facts = Vec::new();
+    while !reader.0.is_empty() {
+        let len = u32::from_le_bytes(reader.array()?) as usize;
+        facts.push((first + facts.len() as u64, reader.take(len)?));
+    }
+    Ok(facts)
 }
 
 /// Changes the encoded body of one fact in place.

@@ -4,6 +4,9 @@
 //! live file. Then one commit of the live file names it with its checksum and removes its rows.
 //! Before that commit the segment is unused; after it, it is the only copy. So after a crash at any
 //! moment, each row is in exactly one place.
+//!
+//! A segment may be thinned later: it is written again without some of its facts, in the same way.
+//! `thin.rs` does that. `loop_states.rs` keeps the states from which facts can still be derived.
 
 use super::rows::BLOCKS;
 use crate::chaos::faults::FaultyDisk;
@@ -18,6 +21,9 @@ use std::path::{Path, PathBuf};
 /// of its file, checksum of its file).
 pub(super) const SEGMENTS: TableDefinition<'_, u64, (u64, u64, u64, u32)> =
     TableDefinition::new("segments_v1");
+/// Last row of a thinned segment → (number of its facts that were removed, checksum of their
+/// bytes).
+pub(super) const THINNED: TableDefinition<'_, u64, (u64, u32)> = TableDefinition::new("thinned_v1");
 /// First bytes of a segment file. The compressed blocks follow.
 const MAGIC: &[u8] = b"journal segment 1\n";
 /// Maximum size of a block, bytes. A larger length is damage: one fact has at most a few megabytes.
@@ -50,17 +56,29 @@ pub(crate) struct Segment {
     pub size: u64,
     /// Checksum of its file.
     pub crc: u32,
+    /// Number of its facts that were removed, and the checksum of their bytes; none: it is whole.
+    pub thinned: Option<(u64, u32)>,
 }
 
 impl Segment {
-    fn of(last: u64, (first, end, size, crc): (u64, u64, u64, u32)) -> Segment {
-        Segment { first, last, end, size, crc }
-    }
-
     /// Name of its file.
     pub(super) fn name(&self) -> String {
-        format!("{:012}-{:012}.segment", self.first, self.last)
+        let kind = if self.thinned.is_some() { THIN } else { WHOLE };
+        format!("{:012}-{:012}{kind}", self.first, self.last)
     }
+}
+
+/// End of the name of a segment.
+const WHOLE: &str = ".segment";
+/// End of the name of a thinned segment.
+const THIN: &str = ".thin";
+/// End of the name of a state of the loop, see `loop_states.rs`.
+pub const LOOP_STATE: &str = ".state";
+
+/// Whether a file of this name belongs on a shelf. Such a name is also safe as a path.
+pub(super) fn is_ours(name: &str) -> bool {
+    let stem = [WHOLE, THIN, LOOP_STATE].iter().find_map(|end| name.strip_suffix(end));
+    stem.is_some_and(|stem| stem.chars().all(|c| c.is_ascii_digit() || c == '-'))
 }
 
 /// Place of the segments: a folder beside the live file, or a simulated disk.
@@ -86,19 +104,20 @@ impl Shelf {
 
     /// Writes a whole file.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.begin()?;
+        let mut file = self.begin("next.copy")?;
         file.write_all(bytes)?;
         file.finish(name)
     }
 
-    /// Begins a file that gets its name when it is complete.
-    fn begin(&self) -> io::Result<Unnamed> {
+    /// Begins a file that gets its name when it is complete. Until then it has a name of its
+    /// writer.
+    pub(super) fn begin(&self, until_then: &str) -> io::Result<Unnamed> {
         let into = match self {
             Shelf::Folder(folder) => {
                 fs::create_dir_all(folder)?;
                 // Otherwise a power cut could remove rows that the live file no longer holds.
                 sync_name(folder)?;
-                let file = WholeFile::begin(&folder.join("next.segment"))?;
+                let file = WholeFile::begin(&folder.join(until_then))?;
                 Into::Folder(folder.clone(), BufWriter::with_capacity(1 << 16, file))
             }
             Shelf::Memory(disk) => Into::Memory(disk.clone(), Vec::new()),
@@ -106,14 +125,16 @@ impl Shelf {
         Ok(Unnamed { into, size: 0, crc: Crc::new() })
     }
 
-    fn get(&self, name: &str) -> io::Result<Vec<u8>> {
+    /// The content of a file.
+    pub(super) fn get(&self, name: &str) -> io::Result<Vec<u8>> {
         match self {
             Shelf::Folder(folder) => fs::read(folder.join(name)),
             Shelf::Memory(disk) => disk.file(name),
         }
     }
 
-    fn names(&self) -> io::Result<Vec<String>> {
+    /// The names of all files.
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
         match self {
             Shelf::Folder(folder) => match fs::read_dir(folder) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -126,7 +147,8 @@ impl Shelf {
         }
     }
 
-    fn remove(&self, name: &str) -> io::Result<()> {
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         match self {
             Shelf::Folder(folder) => fs::remove_file(folder.join(name)),
             Shelf::Memory(disk) => disk.remove_file(name),
@@ -137,7 +159,7 @@ impl Shelf {
     pub(super) fn sweep(&self, named: &[Segment]) -> io::Result<()> {
         let named: Vec<String> = named.iter().map(Segment::name).collect();
         for name in self.names()? {
-            if !named.contains(&name) {
+            if !named.contains(&name) && !name.ends_with(LOOP_STATE) {
                 self.remove(&name)?;
             }
         }
@@ -168,7 +190,7 @@ impl Shelf {
 }
 
 /// A file on a shelf that has no final name yet.
-struct Unnamed {
+pub(super) struct Unnamed {
     into: Into,
     /// Bytes written.
     size: u64,
@@ -183,7 +205,7 @@ enum Into {
 
 impl Unnamed {
     /// Flushes it and gives it its name.
-    fn finish(self, name: &str) -> io::Result<()> {
+    pub(super) fn finish(self, name: &str) -> io::Result<()> {
         match self.into {
             Into::Folder(folder, file) => {
                 let path = folder.join(name);
@@ -214,7 +236,7 @@ impl io::Write for Unnamed {
     }
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum()
@@ -257,10 +279,18 @@ pub(super) fn from(read: &ReadTransaction, from: u64) -> Result<Vec<Segment>, re
         Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
+    let thinned = match read.open_table(THINNED) {
+        // Nothing was ever thinned in this file.
+        Err(TableError::TableDoesNotExist(_)) => None,
+        table => Some(table?),
+    };
     let mut segments = Vec::new();
     for kv in table.range(from..)? {
         let (last, about) = kv?;
-        segments.push(Segment::of(last.value(), about.value()));
+        let (last, (first, end, size, crc)) = (last.value(), about.value());
+        let thinned = thinned.as_ref().map(|table| table.get(last)).transpose()?.flatten();
+        let thinned = thinned.map(|about| about.value());
+        segments.push(Segment { first, last, end, size, crc, thinned });
     }
     Ok(segments)
 }
@@ -303,9 +333,7 @@ pub(super) fn pack(
         return Ok(None);
     }
     // Write in pieces: a whole segment in memory would take a tenth of the daemon's memory.
-    let mut file = shelf.begin()?;
-    file.write_all(MAGIC)?;
-    let mut packed = GzEncoder::new(file, Compression::fast());
+    let mut packed = Packing::begin(shelf, "next.segment")?;
     let (mut first, mut last, mut bytes) = (None, 0, 0);
     for kv in blocks.iter()? {
         let (row, block) = kv?;
@@ -317,23 +345,48 @@ pub(super) fn pack(
         let begins = begins.ok_or_else(|| redb::Error::Corrupted("a block is cut short".into()))?;
         first.get_or_insert(begins);
         (last, bytes) = (row, bytes + block.len() as u64);
-        let len = u32::try_from(block.len()).expect("a block is below 4 GB");
-        packed.write_all(&row.to_le_bytes())?;
-        packed.write_all(&len.to_le_bytes())?;
-        packed.write_all(block)?;
+        packed.put(row, block)?;
     }
     let Some(first) = first else { return Ok(None) };
-    let file = packed.finish()?;
-    let (size, crc) = (file.size, file.crc.sum());
-    let segment = Segment { first, last, end: sealed_bytes(read)? + bytes, size, crc };
-    file.finish(&segment.name())?;
-    Ok(Some(segment))
+    let end = sealed_bytes(read)? + bytes;
+    let segment = Segment { first, last, end, size: 0, crc: 0, thinned: None };
+    Ok(Some(packed.finish(segment)?))
 }
 
-/// Names a segment in the live file and removes its rows from there.
+/// A segment's file that is being written.
+pub(super) struct Packing(GzEncoder<Unnamed>);
+
+impl Packing {
+    pub(super) fn begin(shelf: &Shelf, until_then: &str) -> io::Result<Packing> {
+        let mut file = shelf.begin(until_then)?;
+        file.write_all(MAGIC)?;
+        Ok(Packing(GzEncoder::new(file, Compression::fast())))
+    }
+
+    /// Adds a block with its last row.
+    pub(super) fn put(&mut self, last: u64, block: &[u8]) -> io::Result<()> {
+        let len = u32::try_from(block.len()).expect("a block is below 4 GB");
+        self.0.write_all(&last.to_le_bytes())?;
+        self.0.write_all(&len.to_le_bytes())?;
+        self.0.write_all(block)
+    }
+
+    /// Gives the file its name. Returns the segment with its size and checksum.
+    pub(super) fn finish(self, segment: Segment) -> io::Result<Segment> {
+        let file = self.0.finish()?;
+        let segment = Segment { size: file.size, crc: file.crc.sum(), ..segment };
+        file.finish(&segment.name())?;
+        Ok(segment)
+    }
+}
+
+/// Names a segment in the live file. Removes its rows from there, if it was not thinned.
 pub(super) fn announce(write: &WriteTransaction, segment: &Segment) -> Result<(), redb::Error> {
-    let Segment { first, last, end, size, crc } = *segment;
+    let Segment { first, last, end, size, crc, thinned } = *segment;
     write.open_table(SEGMENTS)?.insert(last, (first, end, size, crc))?;
-    write.open_table(BLOCKS)?.retain_in(..=last, |_, _| false)?;
+    match thinned {
+        None => write.open_table(BLOCKS)?.retain_in(..=last, |_, _| false)?,
+        Some(removed) => _ = write.open_table(THINNED)?.insert(last, removed)?,
+    }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Tests: refused files stay unchanged, and a full disk is reported as full.
 
+mod thin;
+
 use super::file::{SCHEMA, WRITES, draft};
 use super::{Left, Sealing, Store, StoreError, archive};
 use crate::chaos::faults::{FaultyDisk, Image};

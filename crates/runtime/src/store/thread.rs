@@ -24,7 +24,8 @@ pub(crate) const NAME: &str = "store-thread";
 pub(crate) enum Op<B> {
     Facts(Arc<Chunk<B>>),
     Checkpoint(u16, Arc<CheckpointRow>),
-    /// A segment whose file is on disk. The live file names it and removes its rows.
+    /// A segment whose file is on disk. The live file names it and removes its rows. A thinned one
+    /// replaces the whole one.
     Seal(Segment),
 }
 
@@ -37,6 +38,8 @@ pub(crate) struct Committed {
     pub bytes: u64,
     /// Bytes of blocks sealed so far, if that changed.
     pub sealed: Option<u64>,
+    /// Last row of the segment that was thinned last, if one was.
+    pub thinned: Option<u64>,
     /// Whether it wrote a saved state.
     pub saved: bool,
     /// Duration of the commit.
@@ -129,7 +132,10 @@ impl Writer<'_> {
         for op in &batch.ops {
             if let Op::Seal(segment) = op {
                 segments::announce(&write, segment)?;
-                done.sealed = Some(segment.end);
+                match segment.thinned {
+                    None => done.sealed = Some(segment.end),
+                    Some(_) => done.thinned = Some(segment.last),
+                }
             }
         }
         {

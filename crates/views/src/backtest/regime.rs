@@ -1,59 +1,34 @@
 //! The regime of each symbol in a backtest, from its hourly bars.
 
-use everwarm_analysis::Bar as Plain;
-use everwarm_analysis::regime::{Basis, Regime, Regimes};
+use crate::regimes::Scaled;
+use everwarm_analysis::regime::{Regime, Regimes};
 use everwarm_domain::id::{Symbol, SymbolMap};
-use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::market::RolledBar;
 
 /// The regimes of all symbols.
 #[derive(Debug, Default)]
-pub(super) struct SymbolRegimes(SymbolMap<Series>);
-
-/// The regime of a symbol, and the decimals of its prices.
-#[derive(Debug)]
-struct Series {
-    regimes: Regimes,
-    scale: u8,
-}
+pub(super) struct SymbolRegimes(SymbolMap<Scaled<Regimes>>);
 
 impl SymbolRegimes {
     /// Takes hourly bars in, by symbol.
     pub(super) fn take(&mut self, bars: &[RolledBar]) {
         let mut near = 0;
         for RolledBar { bar, .. } in bars {
-            let new = || Series { regimes: Regimes::new(), scale: bar.scale() };
+            let new = || Scaled::new(bar.scale());
             self.0.near(&mut near, bar.symbol, new).take(bar);
         }
     }
 
     /// The name of the regime of a symbol.
     pub(super) fn of(&self, symbol: Symbol) -> &'static str {
-        self.0.get(symbol).map_or(Regime::NoData(0), |series| series.regimes.regime()).name()
-    }
-}
-
-impl Series {
-    fn take(&mut self, bar: &Bar) {
-        let ([open, high, low, close], scale) = bar.units();
-        let (open_time, volume) = (bar.open_time, bar.volume_units());
-        if scale > self.scale {
-            let factor = 10_i64.checked_pow((scale - self.scale).into());
-            if !factor.is_some_and(|factor| self.regimes.rescale(factor)) {
-                self.regimes = Regimes::new();
-            }
-            self.scale = scale;
-        }
-        let plain = Plain { open_time, open, high, low, close, scale, volume };
-        // A bar that does not fit the decimals of the ones before is left out.
-        if let Some(plain) = plain.at(self.scale) {
-            let _ = self.regimes.update(&plain, Basis::Structures);
-        }
+        self.0.get(symbol).map_or(Regime::NoData(0), |series| series.value.regime()).name()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::market::Bar;
     use everwarm_domain::money::Price;
     use everwarm_domain::time::Timeframe;
 

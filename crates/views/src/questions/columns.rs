@@ -62,9 +62,7 @@ pub(super) fn wait(value: &Value) -> String {
 
 /// Bytes as millions of them, one decimal.
 pub(super) fn megabytes(value: &Value) -> String {
-    let tenths = |bytes: u64| bytes.saturating_add(50_000) / 100_000;
-    let show = |n: u64| format!("{}.{}", text::thousands(n / 10), n % 10);
-    value.as_u64().map_or_else(|| word(value), |bytes| show(tenths(bytes)))
+    value.as_u64().map_or_else(|| word(value), text::megabytes)
 }
 
 fn decimal(value: &Value, show: fn(Decimal) -> String) -> String {

@@ -11,6 +11,7 @@ mod market;
 mod operators;
 mod process;
 mod proofs;
+mod regimes;
 mod series;
 mod shape;
 
@@ -26,6 +27,7 @@ pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION};
 pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
+pub use regimes::{REGIME_DAYS, REGIMES};
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
@@ -62,6 +64,8 @@ pub const ALL: &[&Question] = &[
     &SIGNALS,
     &BARS,
     &SERIES,
+    &REGIMES,
+    &REGIME_DAYS,
     &AUDIT,
     &STORAGE,
     &TREE,

@@ -9,7 +9,6 @@ use crate::summary::{SummaryView, summary};
 use crate::trades::verify_trades;
 use crate::views::{ExplainView, FunnelView, ReplayView, VerifyTradesView, VerifyView};
 use crate::why_not::why_not;
-use std::sync::Arc;
 
 /// The query that explains an order, a fill or a fact.
 pub const EXPLAIN: Question = Question::new(
@@ -90,10 +89,7 @@ pub const VERIFY: Question = Question {
         "/api/v1/verify",
         "Derive every fact again from the inputs and compare",
         one::<VerifyView>,
-        |context, _| {
-            let archive = Arc::clone(context.archive());
-            Answer::of(&(context.proofs().verify)(context.journal(), archive)?)
-        },
+        |context, _| Answer::of(&(context.proofs().verify)(context.journal(), context.archive())?),
     )
 };
 
@@ -106,8 +102,8 @@ pub const REPLAY: Question = Question {
         "Repeat every decision with this version and compare",
         one::<ReplayView>,
         |context, asked| {
-            let (period, archive) = (asked.period()?, Arc::clone(context.archive()));
-            Answer::of(&(context.proofs().replay)(context.journal(), archive, period)?)
+            let (journal, archive) = (context.journal(), context.archive());
+            Answer::of(&(context.proofs().replay)(journal, archive, asked.period()?)?)
         },
     )
 };

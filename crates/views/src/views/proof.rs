@@ -33,6 +33,20 @@ pub struct VerifyView {
     /// Inputs with numbers beyond the limits, which every stage ignores.
     #[serde(default)]
     pub beyond: Vec<ProblemView>,
+    /// The facts that were removed, if any were. Facts before that place are not compared.
+    #[serde(default)]
+    pub removed: Option<RemovedView>,
+}
+
+/// Facts that the retention removed from a journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RemovedView {
+    /// Number of removed facts.
+    pub facts: u64,
+    /// The last input that is not compared. The stored states of the stages are those after it.
+    pub input: u64,
+    /// Event time of that input, UTC milliseconds.
+    pub time: UtcMs,
 }
 
 /// A checkpoint of one stage.

@@ -1,0 +1,311 @@
+//! Facts that the journal keeps for a time are removed, by a command and each night, under kills:
+//! nothing that concerns orders or money is lost, and what follows is still verified.
+
+use crate::kit::{
+    BINARY, Folder, Process, ask, made_recording, reported, run, until_end, wait_until,
+};
+use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
+use everwarm_domain::fact::Body;
+use everwarm_domain::fact::kinds::{TABLE, kept_for_a_time, kind};
+use everwarm_kernel::fact::{Body as _, Fact, Key};
+use everwarm_runtime::store::Store;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+
+/// Minutes of the first and of the second recording: two days, and some hours more.
+const MINUTES: [i64; 2] = [3_000, 3_200];
+
+fn small(dir: &Path, arguments: &[&str]) -> Process {
+    let mut command = Command::new(BINARY);
+    command.env("EVERWARM_SEALING", "20000,20000");
+    Process::of(command, dir, arguments)
+}
+
+/// The names of the files beside the journal that end like this.
+fn beside(dir: &Path, end: &str) -> BTreeSet<String> {
+    let names = fs::read_dir(dir.join("live.segments")).into_iter().flatten();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.ends_with(end)).collect()
+}
+
+/// The encoding of each fact, by its key.
+fn facts(dir: &Path) -> BTreeMap<Key, (u8, Vec<u8>)> {
+    let store = Store::look(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let mut facts = BTreeMap::new();
+    let scanned = store.scan(0, &mut |_, fact: Fact<Body>| {
+        let mut bytes = Vec::new();
+        fact.body.encode(&mut bytes);
+        facts.insert(fact.key, (fact.body.kind(), bytes));
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    facts
+}
+
+/// What `verify` and `verify-trades` find, which are no problems.
+fn sound(dir: &Path) -> Value {
+    let found = ask(dir, &["verify"]);
+    assert_eq!(found["problems"], serde_json::json!([]));
+    assert_eq!(ask(dir, &["verify-trades"])["problems"], serde_json::json!([]));
+    found
+}
+
+fn first_order(dir: &Path) -> String {
+    let orders = ask(dir, &["orders"]);
+    orders[0]["client_order_id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn what_is_removed_by_command_under_kills_makes_no_difference_to_what_follows() {
+    let folder = Folder::new("retention");
+    let recordings = MINUTES
+        .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
+    let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
+    let (calm, dir) = (folder.join("calm"), folder.join("data"));
+    for data in [&calm, &dir] {
+        let (code, out, err) = small(data, &first).result();
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    let (before, whole) = (rows(&dir, &ALL), facts(&dir));
+    let order = first_order(&dir);
+    let story = run(&dir, &["explain", &order]).1;
+
+    // A dry run removes nothing.
+    let retain = ["storage", "retain", "--days", "1"];
+    let dry = ask(&dir, &[&retain[..], &["--dry-run"]].concat());
+    assert!(dry["segments"].as_u64() > Some(3) && dry["dry_run"] == true, "{dry}");
+    assert_eq!(facts(&dir).len(), whole.len());
+
+    // It is killed when it has begun, again and again.
+    for kills in 0..3 {
+        let process = Process::start(&dir, &retain);
+        wait_until("it goes on", || beside(&dir, ".thin").len() > kills);
+        process.kill();
+    }
+    let (code, out, err) = run(&dir, &retain);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let again = run(&dir, &retain);
+    assert!(again.1.contains("nothing to remove"), "{again:?}");
+
+    // Only facts that are kept for a time are gone, and those of an order are not among them.
+    let for_a_time = kept_for_a_time();
+    let left = facts(&dir);
+    let gone: Vec<_> = whole.iter().filter(|(key, _)| !left.contains_key(key)).collect();
+    assert!(gone.len() > whole.len() / 10, "{} of {}", gone.len(), whole.len());
+    assert!(gone.iter().all(|(_, (kind, _))| for_a_time.has(*kind)));
+    assert!(left.iter().all(|(key, fact)| whole.get(key) == Some(fact)), "nothing else changed");
+    let kinds: BTreeSet<u8> = gone.iter().map(|(_, (kind, _))| *kind).collect();
+    let names = TABLE.iter().filter(|row| kinds.contains(&row.kind)).map(|row| row.name);
+    assert!(names.clone().any(|name| name == "Market.Close"), "{:?}", names.collect::<Vec<_>>());
+    assert_eq!(run(&dir, &["explain", &order]).1, story);
+    same_lines(&rows(&dir, &ALL), &before);
+
+    // What follows is verified, and the report names what is not.
+    let removed = sound(&dir)["removed"].clone();
+    assert_eq!(removed["facts"], gone.len(), "{removed}");
+    let (code, out, err) = run(&dir, &["verify"]);
+    assert!(code == Some(0) && out.contains("facts were removed"), "{out}{err}");
+    let (code, out, err) = run(&dir, &["store", "check"]);
+    assert!(code == Some(0) && out.contains("removed"), "{out}{err}");
+    assert_eq!(run(&dir, &["replay"]).0, Some(0));
+
+    // A backup has it all, and the restored files go on as if nothing had been removed.
+    let (file, copy) = (folder.join("backup"), folder.join("restored"));
+    let (code, out, err) = run(&dir, &["backup", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, out, err) = run(&copy, &["restore", file.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert_eq!(sound(&copy)["removed"], removed);
+    for data in [&calm, &dir] {
+        let (code, out, err) = small(data, &second).result();
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    same_reports(&dir, &calm);
+    assert!(rows(&dir, &ALL).len() > before.len(), "it traded on");
+    sound(&dir);
+
+    // A stored state that differs by one bit is refused, and named.
+    let state = beside(&dir, ".state").pop_first().unwrap();
+    let path = dir.join("live.segments").join(state);
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let (code, _, err) = run(&dir, &["verify"]);
+    assert!(code == Some(4) && err.contains(".state"), "{err}");
+    // Nothing but the audit needs it.
+    let (code, out, err) = small(&dir, &second).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+}
+
+#[test]
+fn a_fact_that_differs_keeps_everything() {
+    let folder = Folder::new("retention-differs");
+    let recording = made_recording(&folder.join("recording"), 2, 3_000);
+    let dir = folder.join("data");
+    let (code, out, err) = run(&dir, &until_end(&recording));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let keys = facts(&dir);
+    let signals = keys.iter().find(|(_, (kind, _))| *kind == kind::SIGNALS).unwrap().0;
+    let store = Store::open(&dir.join(LIVE_FILE), APPLICATION).unwrap();
+    let mut row = 0;
+    let scanned = store.scan(0, &mut |at, fact: Fact<Body>| {
+        row = if fact.key == *signals { at } else { row };
+        ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    // The last byte is part of its last number.
+    store.alter_fact(row, |body| *body.last_mut().unwrap() ^= 1).unwrap();
+    drop(store);
+    let (code, out, err) = run(&dir, &["storage", "retain", "--days", "1"]);
+    assert!(code == Some(4) && err.contains(&signals.to_string()), "{out}{err}");
+    assert_eq!(beside(&dir, ".state").len() + beside(&dir, ".thin").len(), 0);
+    let (code, _, err) = run(&dir, &["storage", "retain", "--days", "0"]);
+    assert_eq!(code, Some(2), "{err}");
+    // No day is old enough.
+    let (code, out, err) = run(&dir, &["storage", "retain", "--days", "400"]);
+    assert!(code == Some(0) && out.contains("nothing to remove"), "{out}{err}");
+}
+
+#[test]
+fn each_night_the_daemon_removes_what_is_due() {
+    let folder = Folder::new("retention-nightly");
+    let dir = folder.join("data");
+    let config = folder.join("config.toml");
+    fs::create_dir_all(&folder.0).unwrap();
+    let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nanalysis_days = 1\n";
+    fs::write(&config, text).unwrap();
+    let config = config.to_str().unwrap();
+    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "3600x"];
+    let daemon = small(&dir, &arguments);
+    wait_until("the states of a day are stored", || !beside(&dir, ".state").is_empty());
+    daemon.kill();
+    let daemon = small(&dir, &arguments);
+    wait_until("facts are removed", || beside(&dir, ".thin").len() > 2);
+    daemon.kill();
+    let daemon = small(&dir, &arguments);
+    daemon.answers();
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    let removed = sound(&dir)["removed"].clone();
+    assert!(removed["facts"].as_u64() > Some(100), "{removed}");
+}
+
+/// What the public commands report, a row a line. Positions have a value once there is a price.
+fn rows(dir: &Path, lists: &[&str]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for list in lists {
+        for mut row in ask(dir, &[list]).as_array().unwrap().clone() {
+            row.as_object_mut().unwrap().remove("unrealized_pnl");
+            lines.push(format!("{list}: {row}"));
+        }
+    }
+    lines
+}
+
+/// Lists that concern money.
+const ALL: [&str; 5] = ["orders", "fills", "positions", "lots", "equity"];
+
+/// Fails at the first line that differs.
+fn same_lines(some: &[String], others: &[String]) {
+    for (one, other) in some.iter().zip(others) {
+        assert_eq!(one, other);
+    }
+    assert_eq!(some.len(), others.len());
+}
+
+/// Fails at the first line in which the final reports of two directories differ.
+fn same_reports(one: &Path, other: &Path) {
+    let lines = |dir| {
+        let reported = reported(dir).into_iter();
+        let all = reported.flat_map(|(what, text)| {
+            text.lines().map(|line| format!("{what}: {line}")).collect::<Vec<_>>()
+        });
+        all.collect::<Vec<String>>()
+    };
+    same_lines(&lines(one), &lines(other));
+}
+
+#[test]
+fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
+    let folder = Folder::new("wiped");
+    let recordings = MINUTES
+        .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
+    let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
+    let dir = folder.join("data");
+    let (code, out, err) = small(&dir, &first).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (export, backup) = (folder.join("export"), folder.join("backup"));
+    let (export, backup) = (export.to_str().unwrap(), backup.to_str().unwrap());
+    let exported = ask(&dir, &["export", export]);
+    let backed = ask(&dir, &["backup", backup]);
+    let bytes = |made: &Value| made["bytes"].as_u64().unwrap();
+    assert!(bytes(&exported) < bytes(&backed), "{exported} {backed}");
+
+    // Something would be forgotten, and another journal's export does not help.
+    let (code, _, err) = run(&dir, &["wipe", "--all"]);
+    assert!(code == Some(5) && err.contains("would be forgotten"), "{err}");
+    let (code, out, err) = small(&dir, &second).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, _, err) = run(&dir, &["wipe", "--all", "--exported", export]);
+    assert!(code == Some(5) && err.contains("not of the end of this journal"), "{err}");
+    fs::remove_dir_all(&dir).unwrap();
+    let (code, out, err) = small(&dir, &first).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    let before = rows(&dir, &ALL);
+    let (code, _, err) = run(&dir, &["export", export]);
+    assert!(code == Some(5) && err.contains("--force"), "{err}");
+    ask(&dir, &["export", export, "--force"]);
+
+    let wiped = ask(&dir, &["wipe", "--all", "--exported", export]);
+    assert_eq!(wiped["bytes_after"], 0, "{wiped}");
+    assert!(dir.join("exchange").is_dir(), "the venue keeps its books");
+    assert!(!dir.join(LIVE_FILE).exists());
+    let (code, _, err) = run(&dir, &["import", backup]);
+    assert!(code == Some(2) && err.contains("everwarm restore"), "{err}");
+    let (code, out, err) = run(&dir, &["import", export]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    same_lines(&rows(&dir, &ALL), &before);
+    sound(&dir);
+    let (code, _, err) = run(&dir, &["import", export]);
+    assert!(code == Some(5) && err.contains("is not empty"), "{err}");
+
+    let (code, out, err) = small(&dir, &second).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    // Ids of orders have a new epoch, and the exchange draws fills by the id. So prices differ.
+    assert_eq!(run(&dir, &["reconcile"]).0, Some(0));
+    assert!(rows(&dir, &ALL).len() > before.len(), "it traded on");
+    sound(&dir);
+}
+
+#[test]
+fn what_is_regenerable_is_wiped_and_fetched_again() {
+    let folder = Folder::new("regenerable");
+    let recordings = MINUTES
+        .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
+    let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
+    let (calm, dir) = (folder.join("calm"), folder.join("data"));
+    for data in [&calm, &dir] {
+        let (code, out, err) = small(data, &first).result();
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    let before = rows(&dir, &ALL);
+    let wiped = ask(&dir, &["wipe", "--regenerable"]);
+    assert!(wiped["bytes_after"].as_u64() < wiped["bytes_before"].as_u64(), "{wiped}");
+    let symbol = ask(&dir, &["orders"])[0]["symbol"].as_str().unwrap().to_owned();
+    let bars = || ask(&dir, &["bars", &symbol]).as_array().map_or(0, Vec::len);
+    // The newest close may not have been projected before.
+    assert!(bars() < 10, "{} bars", bars());
+    same_lines(&rows(&dir, &ALL), &before);
+    sound(&dir);
+    for data in [&calm, &dir] {
+        let (code, out, err) = small(data, &second).result();
+        assert_eq!(code, Some(0), "{out}{err}");
+    }
+    same_reports(&dir, &calm);
+    sound(&dir);
+}
