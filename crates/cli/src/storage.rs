@@ -99,7 +99,7 @@ fn line(view: &RetainView) -> String {
             megabytes(*bytes_before)
         ),
         (_, false) => format!(
-            "removed {} from before {until}: {files}, {} instead of {}",
+            "removed {} from before {until}: {files}, {} MB instead of {} MB",
             count(*facts, "fact"),
             megabytes(*bytes_after),
             megabytes(*bytes_before)
