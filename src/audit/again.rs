@@ -181,8 +181,7 @@ fn begin(
     }
     let text = format!(
         "the facts before row {whole_from} were removed, and no stored state after them can be \
-         used: {why}. The daemon stores one each night that storage.analysis_days and \
-         daemon.self_replay are on"
+         used: {why}. The daemon stores one each night, see daemon.self_replay"
     );
     Err(Failure::new(Exit::Problems, text))
 }

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 /// Configuration key of the days.
 const KEY: &str = "storage.analysis_days";
-/// Least number of days for which the history keeps bars of minutes. It is more than any average of
-/// minutes needs.
+/// Least number of days for which the history keeps bars of minutes: 43,200 of one minute. A start
+/// fetches those that a longer average needs.
 const MINUTES_DAYS: i64 = 30;
 /// Newest stored states that are kept. Of older ones, one a week is kept.
 const NEWEST: usize = 7;

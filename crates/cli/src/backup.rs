@@ -12,22 +12,22 @@ use everwarm_words::text::{count, instant, thousands};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Flags of `backup`.
+/// Flags of `backup` and `export`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BackupArgs {
-    /// File of the backup.
-    file: PathBuf,
-    /// Replace an existing file. The old file stays until the new backup is complete.
+    /// The file to write.
+    pub file: PathBuf,
+    /// Replace an existing file. The old file stays until the new one is complete.
     #[arg(long)]
-    force: bool,
+    pub force: bool,
     #[command(flatten)]
-    args: query::Args,
+    pub args: query::Args,
 }
 
-/// Flags of `restore`.
+/// Flags of `restore` and `import`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FileArgs {
-    /// File of the backup.
+    /// The file to read.
     file: PathBuf,
     #[command(flatten)]
     args: query::Args,

@@ -1,6 +1,7 @@
 //! `everwarm export`, `everwarm import` and `everwarm wipe`.
 
-use super::{Core, backup, query};
+use super::backup::{self, BackupArgs};
+use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_config::CheckDepth;
@@ -9,18 +10,6 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::storage::WipedView;
 use everwarm_words::text::megabytes;
 use std::path::PathBuf;
-
-/// Flags of `export`.
-#[derive(Clone, Debug, clap::Args)]
-pub struct ExportArgs {
-    /// File of the export.
-    file: PathBuf,
-    /// Replace an existing file. The old file stays until the new one is complete.
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    args: query::Args,
-}
 
 /// Flags of `wipe`.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,8 +46,8 @@ pub enum Wipe {
 ///
 /// # Errors
 /// A daemon runs, or the export cannot be made.
-pub fn export(args: &ExportArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    let ExportArgs { file, force, args } = args;
+pub fn export(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let BackupArgs { file, force, args } = args;
     let data_dir = args.configuration(CheckDepth::Words)?.data_dir;
     let progress = Progress::begin("deriving every fact again", !printer.quiet);
     let made = write(file, *force, |out| (core.export)(&data_dir, out));

@@ -275,7 +275,7 @@ enum Command {
     Restore(backup::FileArgs),
     /// Export what cannot be fetched or computed again into one file: orders, fills, positions,
     /// limits, commands, configuration. While no daemon runs.
-    Export(export::ExportArgs),
+    Export(backup::BackupArgs),
     /// Import an export into an empty data directory. The next start fetches the bars that it
     /// needs.
     Import(backup::FileArgs),

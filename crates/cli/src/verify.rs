@@ -34,8 +34,8 @@ pub fn print(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure
     }
     if let Some(RemovedView { facts, input, time }) = &found.removed {
         lines.push(format!(
-            "up to input {} ({}) {} removed, as storage.analysis_days says; the rest of that time \
-             is not compared",
+            "up to input {} ({}) {} removed, bars and what is computed from them; the rest of that \
+             time is not compared",
             thousands(*input),
             instant(*time),
             match facts {
