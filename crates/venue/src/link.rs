@@ -87,7 +87,8 @@ where
                 sockets.connect(id, &wiring.url, (wiring.admit)());
                 None
             }
-            Some(Output::Send(id, text)) => sockets.send(id, text).await,
+            Some(Output::Send(id, text)) => sockets.send(id, Some(text)).await,
+            Some(Output::Ping(id)) => sockets.send(id, None).await,
             None if session.is_stopped() => return session,
             None => {
                 let (deadline, now) = (session.deadline(), (wiring.now)());
@@ -165,9 +166,14 @@ impl Sockets {
         self.opening = Some((id, opening));
     }
 
-    async fn send(&mut self, id: Connection, text: String) -> Option<LinkEvent> {
+    /// Sends a text, or a ping if there is none.
+    async fn send(&mut self, id: Connection, text: Option<String>) -> Option<LinkEvent> {
         let (_, socket) = self.open.iter_mut().find(|(of, _)| *of == id)?;
-        let failed = socket.send(text).await.err();
+        let sent = match text {
+            Some(text) => socket.send(text).await,
+            None => socket.ping().await,
+        };
+        let failed = sent.err();
         failed.map(|why| LinkEvent::Received(id, SocketEvent::Closed(why)))
     }
 

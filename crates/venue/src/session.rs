@@ -15,7 +15,8 @@
 //!    [`BACK_OFF_MIN`] to [`BACK_OFF_MAX`] and is reset only after data arrived.
 //! 5. After a final rejection there is no new attempt until [`Session::restart`].
 //! 6. A connection that the venue will end, or that is [`ROTATE`] old, stays in use until its
-//!    successor is subscribed. Meanwhile both carry the same data, so nothing is lost.
+//!    successor is subscribed. Meanwhile both carry the same data, so nothing is lost. A venue
+//!    that accepts one connection keeps it: [`Protocol::rotates`].
 //!
 //! Over 500 lines: one state machine, and each of its events is a case.
 
@@ -24,6 +25,8 @@ use std::collections::BTreeSet;
 
 /// Longest silence, milliseconds. Venues ping every 20 s.
 pub const IDLE: i64 = 60_000;
+/// Silence after which we ping, milliseconds: see [`Protocol::pings`].
+pub const PING: i64 = 25_000;
 /// Longest wait for the response to a request, milliseconds.
 pub const ANSWER: i64 = 10_000;
 /// First ceiling of the wait before another attempt, milliseconds.
@@ -75,6 +78,8 @@ pub enum Parsed<F> {
     Ending(String),
     /// The subscription has ended, although the connection is open.
     Over(String),
+    /// Several of these in one message, in their order.
+    Many(Vec<Parsed<F>>),
 }
 
 /// A request that the venue rejected.
@@ -96,6 +101,29 @@ pub trait Protocol {
     /// The requests that subscribe a new connection; none: it needs none. Their numbers differ from
     /// those of earlier connections.
     fn hello(&mut self, venue_now: UtcMs) -> Vec<Hello>;
+
+    /// The requests that follow the successful one with this number on a new connection; none: it
+    /// was the last. Some venues must confirm the key before they accept a subscription.
+    fn then(&mut self, _answered: u64) -> Vec<Hello> {
+        Vec::new()
+    }
+
+    /// Whether a connection with these requests under way takes the requests of
+    /// [`Protocol::turn`].
+    fn takes_turns(&self, _under_way: &BTreeSet<u64>) -> bool {
+        true
+    }
+
+    /// Whether a connection may be replaced while it is open. A venue that accepts one connection
+    /// rejects its successor.
+    fn rotates(&self) -> bool {
+        true
+    }
+
+    /// Whether we ping a silent connection. Some venues send nothing while their market is closed.
+    fn pings(&self) -> bool {
+        false
+    }
 
     /// The requests that change the subscriptions of open connections to the current ones; none:
     /// nothing has changed.
@@ -157,6 +185,8 @@ pub enum Output<F> {
     Connect(Connection),
     /// Send this text.
     Send(Connection, String),
+    /// Send a ping: the connection is silent.
+    Ping(Connection),
     /// Drop the connection.
     Drop(Connection),
     /// The venue wants no requests from this address for this time, milliseconds.
@@ -201,11 +231,22 @@ struct Open {
     /// Time of the last message, and of the last data or the subscription.
     alive: SteadyMs,
     data: SteadyMs,
+    /// Whether we ping it, and when if nothing arrives before.
+    pings: bool,
+    ping: SteadyMs,
     /// Time of the last request.
     asked: SteadyMs,
     unanswered: BTreeSet<u64>,
     /// When it will be replaced.
     replace: SteadyMs,
+}
+
+impl Open {
+    /// Something arrived.
+    fn lives(&mut self, now: SteadyMs) {
+        self.alive = now;
+        self.ping = if self.pings { now + PING } else { SteadyMs::NEVER };
+    }
 }
 
 /// The state of the next connection.
@@ -251,7 +292,7 @@ impl<P: Protocol> Session<P> {
             Next::None | Next::Connecting(_) | Next::Stopped => None,
         };
         let current = self.current.as_ref().map(|open| {
-            let end = self.end(open).0;
+            let end = self.end(open).0.min(open.ping);
             if self.next == Next::None { end.min(open.replace) } else { end }
         });
         next.into_iter().chain(current).min()
@@ -285,7 +326,7 @@ impl<P: Protocol> Session<P> {
             Input::Text(id, text) => self.text(id, text, now, dice, &mut out),
             Input::Alive(id) => {
                 if let Some(open) = self.open_mut(id) {
-                    open.alive = now.steady;
+                    open.lives(now.steady);
                 }
             }
             Input::Closed(id, why) => self.ended(id, why, (true, None), now, dice, &mut out),
@@ -309,7 +350,8 @@ impl<P: Protocol> Session<P> {
             Next::Subscribing(open) => Some(open),
             Next::None | Next::Waiting { .. } | Next::Connecting(_) | Next::Stopped => None,
         };
-        for open in self.current.as_mut().into_iter().chain(next) {
+        let takes = |open: &&mut Open| self.protocol.takes_turns(&open.unanswered);
+        for open in self.current.as_mut().into_iter().chain(next).filter(takes) {
             open.asked = now.steady;
             open.unanswered.extend(hello.iter().map(|h| h.id));
             out.extend(hello.iter().map(|h| Output::Send(open.id, h.text.clone())));
@@ -349,6 +391,10 @@ impl<P: Protocol> Session<P> {
                 self.ended(open.id, why.to_owned(), (true, None), now, dice, out);
             }
         }
+        if let Some(open) = self.current.as_mut().filter(|open| open.ping <= now.steady) {
+            open.ping = SteadyMs::NEVER;
+            out.push(Output::Ping(open.id));
+        }
         if self.next == Next::None
             && self.current.as_ref().is_some_and(|open| open.replace <= now.steady)
         {
@@ -381,7 +427,9 @@ impl<P: Protocol> Session<P> {
         let steady = now.steady;
         let (opened, alive, data, asked, replace) =
             (steady, steady, steady, steady, SteadyMs::NEVER);
-        let open = Open { id, opened, alive, data, asked, unanswered, replace };
+        let (pings, ping) = (self.protocol.pings(), SteadyMs::NEVER);
+        let mut open = Open { id, opened, alive, data, pings, ping, asked, unanswered, replace };
+        open.lives(steady);
         self.next = Next::Subscribing(open);
         if ready {
             self.subscribed(now, dice, out);
@@ -394,7 +442,9 @@ impl<P: Protocol> Session<P> {
             return;
         };
         let earlier = i64::try_from(dice % (ROTATE_SPREAD.unsigned_abs() + 1)).unwrap_or(0);
-        open.replace = open.opened + (ROTATE - earlier);
+        if self.protocol.rotates() {
+            open.replace = open.opened + (ROTATE - earlier);
+        }
         open.data = now.steady;
         let before = self.current.replace(open);
         out.extend(before.map(|before| Output::Drop(before.id)));
@@ -410,10 +460,30 @@ impl<P: Protocol> Session<P> {
         out: &mut Vec<Output<P::Frame>>,
     ) {
         let parsed = self.protocol.read(text);
+        if let Some(open) = self.open_mut(id) {
+            open.lives(now.steady);
+        }
+        match parsed {
+            Ok(Parsed::Many(all)) => {
+                for one in all {
+                    self.parsed(id, Ok(one), now, dice, out);
+                }
+            }
+            one => self.parsed(id, one, now, dice, out),
+        }
+    }
+
+    fn parsed(
+        &mut self,
+        id: Connection,
+        parsed: Result<Parsed<P::Frame>, String>,
+        now: Moment,
+        dice: u64,
+        out: &mut Vec<Output<P::Frame>>,
+    ) {
         // While one connection is in use, its successor reports nothing.
         let reports = self.current.as_ref().is_none_or(|current| current.id == id);
         let Some(open) = self.open_mut(id) else { return };
-        open.alive = now.steady;
         match parsed {
             Ok(Parsed::Answer { outcome: Err(refusal), .. }) => {
                 let why = format!("subscription refused: {}", refusal.why);
@@ -422,13 +492,7 @@ impl<P: Protocol> Session<P> {
                 self.ended(id, why, again, now, dice, out);
             }
             Ok(Parsed::Answer { id: Some(answered), outcome: Ok(()) }) => {
-                if open.unanswered.remove(&answered) && open.unanswered.is_empty() {
-                    if self.current.as_ref().is_some_and(|current| current.id == id) {
-                        out.push(Output::Event(Event::Turned));
-                    } else {
-                        self.subscribed(now, dice, out);
-                    }
-                }
+                self.answered(id, answered, now, dice, out);
             }
             Ok(Parsed::Data(frame)) => {
                 open.data = now.steady;
@@ -443,7 +507,38 @@ impl<P: Protocol> Session<P> {
             }
             Ok(Parsed::Over(why)) => self.ended(id, why, (true, None), now, dice, out),
             Err(why) if reports => out.push(Output::Event(Event::Garbled { why })),
-            Ok(Parsed::Answer { id: None, outcome: Ok(()) }) | Err(_) => {}
+            // A message of messages of messages is none of any venue.
+            Ok(Parsed::Answer { id: None, outcome: Ok(()) } | Parsed::Many(_)) | Err(_) => {}
+        }
+    }
+
+    /// A request succeeded. The next ones follow, or the connection is subscribed.
+    fn answered(
+        &mut self,
+        id: Connection,
+        answered: u64,
+        now: Moment,
+        dice: u64,
+        out: &mut Vec<Output<P::Frame>>,
+    ) {
+        let is_current = self.current.as_ref().is_some_and(|current| current.id == id);
+        if !self.open_mut(id).is_some_and(|open| open.unanswered.remove(&answered)) {
+            return;
+        }
+        let more = if is_current { Vec::new() } else { self.protocol.then(answered) };
+        let Some(open) = self.open_mut(id) else { return };
+        if !more.is_empty() {
+            open.asked = now.steady;
+        }
+        open.unanswered.extend(more.iter().map(|hello| hello.id));
+        out.extend(more.into_iter().map(|hello| Output::Send(id, hello.text)));
+        if !self.open_mut(id).is_some_and(|open| open.unanswered.is_empty()) {
+            return;
+        }
+        if is_current {
+            out.push(Output::Event(Event::Turned));
+        } else {
+            self.subscribed(now, dice, out);
         }
     }
 

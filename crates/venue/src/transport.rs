@@ -317,11 +317,24 @@ impl Socket {
         self.0.send(Message::text(text)).await.map_err(|e| chain(&e))
     }
 
+    /// Sends a ping. A venue answers with a pong.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub async fn ping(&mut self) -> Result<(), String> {
+        let ping = Message::Ping(tokio_tungstenite::tungstenite::Bytes::new());
+        self.0.send(ping).await.map_err(|e| chain(&e))
+    }
+
     /// Waits for the next event. Cancelling it loses nothing.
     pub async fn next(&mut self) -> SocketEvent {
         match self.0.next().await {
             Some(Ok(Message::Text(text))) => SocketEvent::Text(text.as_str().to_owned()),
-            Some(Ok(Message::Binary(_))) => SocketEvent::Closed("a binary message".to_owned()),
+            // Some venues send their texts in binary messages.
+            Some(Ok(Message::Binary(bytes))) => match std::str::from_utf8(&bytes) {
+                Ok(text) => SocketEvent::Text(text.to_owned()),
+                Err(_) => SocketEvent::Closed("a binary message that is no text".to_owned()),
+            },
             Some(Ok(Message::Close(Some(frame)))) => {
                 let reason = clean(&frame.reason);
                 SocketEvent::Closed(format!("closed by the venue: {} {reason}", frame.code))

@@ -214,6 +214,7 @@ fn recorded_market_streams() {
                 other @ (Parsed::Data(MarketReport::Unheld(_))
                 | Parsed::Answer { .. }
                 | Parsed::Ending(_)
+                | Parsed::Many(_)
                 | Parsed::Over(_)) => {
                     panic!("{other:?}: {line}")
                 }

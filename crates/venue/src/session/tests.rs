@@ -47,6 +47,7 @@ fn show(output: &Output<String>) -> String {
         Output::Connect(id) => format!("connect {id}"),
         Output::Send(id, text) => format!("{id}> {text}"),
         Output::Drop(id) => format!("drop {id}"),
+        Output::Ping(id) => format!("ping {id}"),
         Output::Limited(ms) => format!("limited {ms}"),
         Output::Event(Event::Subscribed) => "subscribed".into(),
         Output::Event(Event::Turned) => "turned".into(),
@@ -330,6 +331,81 @@ fn a_connection_is_replaced_before_it_is_a_day_old() {
         feed(&mut session, &[(now, Input::Text(1, "x"), &["frame x"])]);
     }
     assert!((ROTATE - ROTATE_SPREAD - 20_000..=ROTATE + 20_000).contains(&now), "{now} {at}");
+}
+
+/// A venue that accepts the key before the subscription, and one connection. It is silent while its
+/// market is closed.
+struct Steps;
+
+impl Protocol for Steps {
+    type Frame = String;
+
+    fn hello(&mut self, _: UtcMs) -> Vec<Hello> {
+        vec![Hello { id: 1, text: "key".to_owned() }]
+    }
+
+    fn then(&mut self, answered: u64) -> Vec<Hello> {
+        let next = Hello { id: 2, text: "subscribe".to_owned() };
+        if answered == 1 { vec![next] } else { Vec::new() }
+    }
+
+    fn rotates(&self) -> bool {
+        false
+    }
+
+    fn pings(&self) -> bool {
+        true
+    }
+
+    fn read(&self, text: &str) -> Result<Parsed<String>, String> {
+        let one = |word: &str| match word.parse() {
+            Ok(id) => Parsed::Answer { id: Some(id), outcome: Ok(()) },
+            Err(_) => Parsed::Data(word.to_owned()),
+        };
+        Ok(Parsed::Many(text.split(' ').map(one).collect()))
+    }
+}
+
+#[test]
+fn a_request_waits_for_the_success_of_the_one_before() {
+    let mut session = Session::new(Steps);
+    let mut at = |steady, input: Input<'_>| -> Vec<String> {
+        session.handle(input, moment(steady), 0).iter().map(show).collect()
+    };
+    assert_eq!(at(0, Input::Tick), ["connect 1"]);
+    assert_eq!(at(1, Input::Opened), ["1> key"]);
+    assert_eq!(at(2, Input::Text(1, "hello")), ["frame hello"]);
+    assert_eq!(at(9_000, Input::Text(1, "1")), ["1> subscribe"]);
+    assert_eq!(at(9_001, Input::Text(1, "1")), Vec::<String>::new());
+    // The time for its response begins with the request.
+    assert_eq!(at(18_999, Input::Tick), Vec::<String>::new());
+    assert_eq!(at(18_999, Input::Text(1, "2 a b")), ["subscribed", "frame a", "frame b"]);
+    assert_eq!(at(18_999, Input::Text(1, "2")), Vec::<String>::new());
+}
+
+#[test]
+fn a_silent_connection_is_pinged_and_kept_for_days_if_the_venue_takes_only_one() {
+    let mut session = Session::new(Steps);
+    let at = |session: &mut Session<Steps>, steady, input: Input<'_>| -> Vec<String> {
+        session.handle(input, moment(steady), 0).iter().map(show).collect()
+    };
+    at(&mut session, 0, Input::Tick);
+    at(&mut session, 0, Input::Opened);
+    at(&mut session, 0, Input::Text(1, "1"));
+    assert_eq!(at(&mut session, 0, Input::Text(1, "2")), ["subscribed"]);
+    let mut now = 0;
+    while now < 3 * ROTATE {
+        let due = session.deadline().unwrap().ms();
+        assert_eq!(due, now + PING);
+        assert_eq!(at(&mut session, due, Input::Tick), ["ping 1"]);
+        now = due + 40;
+        assert_eq!(at(&mut session, now, Input::Alive(1)), Vec::<String>::new());
+    }
+    let due = now + PING;
+    assert_eq!(at(&mut session, due, Input::Tick), ["ping 1"]);
+    assert_eq!(session.deadline().unwrap().ms(), now + IDLE, "one ping without a pong");
+    let lost = at(&mut session, now + IDLE, Input::Tick);
+    assert_eq!(lost, ["drop 1", "lost no sign of life true", "connect 2"]);
 }
 
 fn moment(steady: i64) -> Moment {
