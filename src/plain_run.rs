@@ -159,7 +159,7 @@ impl<'a> PlainRun<'a> {
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
         let fewer = setup.max_stop_orders.iter();
         let fewer = fewer.map(|(symbol, most)| (*symbol, *most)).collect();
-        let pairs = true;
+        let pairs = !setup.protocol.trades_shares();
         let capabilities =
             MarketFact::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
         self.input(now, Body::Market(capabilities))?;

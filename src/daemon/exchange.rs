@@ -4,13 +4,14 @@ use super::live_prices;
 use crate::audit::store_failure;
 use everwarm_cli::SimConfig;
 use everwarm_config::{MarketSource, Pace, Symbols};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::files::is_full;
 use everwarm_sim::books::BooksError;
 use everwarm_sim::market::{
-    DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking, default_balances,
+    DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking, default_balances, stocks,
 };
 use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
 use everwarm_views::exit::{Exit, Failure};
@@ -19,6 +20,11 @@ use tokio::runtime::Runtime;
 
 /// Start of the synthetic market where its time is not real time: 2026-01-05T00:00Z, a Monday.
 const MADE_START: UtcMs = 1_767_571_200_000;
+/// Start of the synthetic market of stocks where its time is not real time: five minutes before the
+/// market in New York opens on that day, 2026-01-05T14:25Z.
+const MADE_OPENING: UtcMs = MADE_START + 865 * MINUTE;
+/// Names of stocks that an error shows.
+const SHOWN: u32 = 40;
 /// Symbols of the synthetic market.
 const MADE_SYMBOLS: u32 = 8;
 
@@ -28,9 +34,14 @@ pub fn run(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = if let Some(name) = config.market.prices {
         live(&runtime, name, &config.market)?
     } else {
-        let (market, setup) = market(&config.market)?;
+        let (market, setup) = if config.protocol.trades_shares() {
+            stocks(&config.market)?
+        } else {
+            market(&config.market)?
+        };
         (Ticking::when(config.ticks, market, setup.seed), setup)
     };
+    let setup = InitialBooks { protocol: config.protocol, ..setup };
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,
         Pace::Times(factor) => everwarm_sim::Pace::Times(factor),
@@ -99,6 +110,40 @@ pub fn market(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), 
     Ok(recorded(source, read(folder, source)?))
 }
 
+/// The market of stocks to play, in the sessions of New York, and the initial books.
+fn stocks(source: &MarketSource) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+    let usage = |why: String| Failure::new(Exit::Usage, why);
+    let market = if let Some(folder) = &source.recording {
+        stocks::recorded(read(folder, source)?).map_err(usage)?
+    } else {
+        let start = match source.pace {
+            Pace::Times(1) => wall().utc(),
+            Pace::Lockstep | Pace::Times(_) => MADE_OPENING,
+        };
+        let first = |count: u32| {
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            stocks::names().take(count).collect()
+        };
+        let names: Vec<Symbol> = match &source.symbols {
+            Symbols::Auto => first(MADE_SYMBOLS),
+            Symbols::First(count) => first(*count),
+            Symbols::Named(names) => names.clone(),
+        };
+        if let Some(name) = names.iter().find(|name| !stocks::knows(**name)) {
+            let all: Vec<String> = first(SHOWN).iter().map(Symbol::to_string).collect();
+            let all = all.join(", ");
+            return Err(usage(format!(
+                "market.symbols: {name} is no stock of the synthetic market, which has {all} and \
+                 more"
+            )));
+        }
+        stocks::market(source.seed, &names, start).map_err(usage)?
+    };
+    let balances = default_balances(market.instruments()).into_iter().collect();
+    let (seed, costs) = (source.seed, costs(source));
+    Ok((market, InitialBooks { seed, balances, costs, ..InitialBooks::default() }))
+}
+
 /// The bars of a recording, checked.
 pub fn read(folder: &Path, source: &MarketSource) -> Result<Recording, Failure> {
     let recording = Recording::open(folder, source.recording_config.as_deref());
@@ -119,6 +164,7 @@ pub fn recorded(source: &MarketSource, recording: Recording) -> (Box<dyn Market>
         max_position: names().filter_map(|s| Some((s, recording.max_position(s)?))).collect(),
         max_stop_orders: names().filter_map(stop_orders).collect(),
         costs: costs(source),
+        ..InitialBooks::default()
     };
     (Box::new(recording), setup)
 }

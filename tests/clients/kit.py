@@ -1,4 +1,4 @@
-"""What both clients need: an exchange of their own, and a way to say what was expected."""
+"""What the clients need: an exchange of their own, and a way to say what was expected."""
 
 import json
 import os
@@ -14,12 +14,12 @@ SECRET = "everwarmSimulatedExchangeDemoSecret00000000000000000000000000000"
 
 
 class Exchange:
-    """`everwarm sim` on the wall clock with a made market, stopped at the end."""
+    """`everwarm sim` with a synthetic market, stopped at the end."""
 
-    def __init__(self, binary, *arguments):
+    def __init__(self, binary, *arguments, pace="real", symbols="BTCUSDT,ETHUSDT"):
         self.folder = tempfile.TemporaryDirectory(prefix="everwarm-clients-")
         command = [binary, "sim", "--data-dir", self.folder.name, "--idle-exit", "0"]
-        command += ["--pace", "real", "--symbols", "BTCUSDT,ETHUSDT", *arguments]
+        command += ["--pace", pace, "--symbols", symbols, *arguments]
         self.process = subprocess.Popen(command)
         told = pathlib.Path(self.folder.name) / "port.json"
         for _ in range(300):

@@ -5,7 +5,9 @@ use super::faults::{self, Steer};
 use super::run::{MarketArgs, configuration, put};
 use crate::log;
 use crate::print::Printer;
-use everwarm_config::{CheckDepth, MarketSource, Pace};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use everwarm_config::{CheckDepth, Given, MarketSource, Pace, Symbols};
+use everwarm_sim::Protocol;
 use everwarm_views::exit::{Exit, Failure};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +19,8 @@ pub struct SimConfig {
     pub data_dir: PathBuf,
     /// Port on loopback; 0 takes a free one.
     pub port: u16,
+    /// The protocol that it speaks.
+    pub protocol: Protocol,
     /// The market that it plays.
     pub market: MarketSource,
     /// How long it stays without a client; none: for ever.
@@ -37,6 +41,11 @@ enum Ticks {
     Off,
 }
 
+/// Reads the name of a protocol.
+fn protocols() -> impl TypedValueParser<Value = Protocol> {
+    PossibleValuesParser::new(Protocol::NAMES).try_map(|name| name.parse::<Protocol>())
+}
+
 /// Flags of `sim`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -51,11 +60,14 @@ pub struct Args {
     /// Port on loopback; 0 takes a free port, which the port file in its data directory shows.
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
+    /// Protocol of the exchange. alpaca: whole shares, paid in USD, without commission.
+    #[arg(long, value_name = "PROTOCOL", default_value_t, value_parser = protocols())]
+    protocol: Protocol,
     /// Spread 60 trades of each symbol over every minute. Otherwise four trades happen at its end.
     /// auto: at the pace real only.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     ticks: Ticks,
-    /// Configuration file; only its [market] is used.
+    /// Configuration file; only its [market] is used, for stocks without its symbols.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Stop after this many seconds without a client; 0: never.
@@ -73,6 +85,21 @@ impl Args {
         Args { log, ..self.clone() }
     }
 
+    /// The symbols of a synthetic market of stocks, which has other names than the market that the
+    /// configuration checks: they are taken out of `given`. None: the configuration names them.
+    fn stocks(&self, given: &mut Vec<Given>) -> Result<Option<Symbols>, Failure> {
+        if !self.protocol.trades_shares() || self.market.recording.is_some() {
+            return Ok(None);
+        }
+        given.retain(|given| given.key != "market.symbols");
+        put(given, "market.symbols", "--protocol", Some(Symbols::Auto.to_string()));
+        let text = self.market.symbols.as_deref().unwrap_or("auto");
+        let symbols = text
+            .parse()
+            .map_err(|why: String| Failure::new(Exit::Usage, format!("--symbols: {why}")))?;
+        Ok(Some(symbols))
+    }
+
     /// Whether the command is for an exchange that already runs.
     pub fn steers(&self) -> bool {
         self.steer.is_some()
@@ -88,13 +115,16 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     put(&mut given, "daemon.log", "--log", args.log.clone());
     // This process is the simulated exchange, whatever venue the daemon's file names.
     put(&mut given, "venue.kind", "sim", Some("sim".to_owned()));
-    let config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
+    let stocks = args.stocks(&mut given)?;
+    let mut config = configuration(args.config.as_ref(), given, CheckDepth::World)?;
+    config.market.symbols = stocks.unwrap_or(config.market.symbols);
     log::start(&config.log, config.log_format)?;
     let real = config.market.pace == Pace::Times(1);
     let ticks = args.ticks == Ticks::On || (args.ticks == Ticks::Auto && real);
     (core.sim)(SimConfig {
         data_dir: args.data_dir.clone(),
         port: args.port,
+        protocol: args.protocol,
         market: config.market,
         idle_exit: (args.idle_exit > 0).then(|| Duration::from_secs(args.idle_exit)),
         ticks,

@@ -114,7 +114,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "supervise",
         ],
     ),
-    ("everwarm_sim", &["books", "exchange", "faults", "market", "server", "wire"]),
+    ("everwarm_sim", &["alpaca", "books", "exchange", "faults", "market", "server", "wire"]),
     (
         "everwarm_venue",
         &[

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Most sessions that are kept; the oldest are dropped first.
-pub const SESSIONS_MAX: usize = 2_048;
+pub const SESSIONS_MAX: usize = 4_096;
 
 /// One session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -346,7 +346,8 @@ mod tests {
             assert!(!of(wrong), "{wrong:?}");
         }
         assert!(Sessions::new(DAY, 0, Vec::new()).is_err());
-        let many = (0..2_049).map(|n| Session { open: n * MINUTE, close: (n + 1) * MINUTE });
-        assert!(Sessions::new(0, DAY * 9, many.collect()).unwrap_err().contains("2049 sessions"));
+        let over = i64::try_from(SESSIONS_MAX).unwrap() + 1;
+        let many = (0..over).map(|n| Session { open: n * MINUTE, close: (n + 1) * MINUTE });
+        assert!(Sessions::new(0, DAY * 9, many.collect()).unwrap_err().contains("4097 sessions"));
     }
 }

@@ -1,10 +1,12 @@
 //! The simulated exchange: an HTTP and WebSocket server in a process of its own. It speaks the
-//! protocol of Binance spot over recorded or seeded markets.
+//! protocol of Binance spot or of Alpaca over recorded or seeded markets.
 //!
 //! [`market`] provides the bars. [`exchange`] is the pure core: the orders of one account, as a
-//! stage over its own facts. [`books`] keeps its journal. [`wire`] is the protocol as pure
-//! functions. [`server`] holds the sockets and the clock. [`faults`] injects faults on request.
+//! stage over its own facts. [`books`] keeps its journal. [`wire`] is the protocol of Binance as
+//! pure functions, [`alpaca`] the one of Alpaca. [`server`] holds the sockets and the clock.
+//! [`faults`] injects faults on request.
 
+pub mod alpaca;
 pub mod books;
 pub mod exchange;
 pub mod faults;
@@ -15,7 +17,9 @@ pub mod wire;
 pub use exchange::Local;
 pub use exchange::costs::Costs;
 pub use exchange::local::InitialBooks;
-pub use server::{IDLE_EXIT, Pace, SimError, SimHandle, SimOptions, serve, start, start_on};
+pub use server::{
+    IDLE_EXIT, Pace, Protocol, SimError, SimHandle, SimOptions, serve, start, start_on,
+};
 
 #[cfg(test)]
 #[path = "../../../tests/shared.rs"]

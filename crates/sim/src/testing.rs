@@ -168,12 +168,14 @@ pub fn leg(side: Side, kind: OrderKind, id: &str) -> Leg {
 /// A list of BTCUSDT orders without a deadline.
 pub fn listed(shape: Shape, id: &str) -> NewList {
     let (at, deadline) = (0, UtcMs::MAX);
-    NewList { symbol: sym("BTCUSDT"), client_id: Some(id.to_owned()), shape, at, deadline }
+    let client_id = Some(id.to_owned());
+    NewList { symbol: sym("BTCUSDT"), client_id, shape, at, deadline, terms: None }
 }
 
 /// A BTCUSDT order of any kind, without a deadline.
 pub fn order(side: Side, kind: OrderKind, id: &str) -> NewOrder {
     let client_id = Some(id.to_owned());
     let (at, deadline) = (0, UtcMs::MAX);
-    NewOrder { symbol: sym("BTCUSDT"), side, kind, client_id, at, deadline, at_once: None }
+    let symbol = sym("BTCUSDT");
+    NewOrder { symbol, side, kind, client_id, at, deadline, at_once: None, terms: None }
 }

@@ -3,7 +3,7 @@
 
 use super::costs::Costs;
 use super::order::OrderList;
-use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
+use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace, Terms};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -244,6 +244,9 @@ pub struct Accepted {
     /// Whether it waits for the working order of its list.
     #[serde(default)]
     pub pending: bool,
+    /// Terms beyond its kind.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 /// One execution.

@@ -60,6 +60,7 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
             at,
             list: Some(number.0),
             pending: pending(i),
+            terms: list.terms,
         });
     }
     if let (Some(levels), Some(working)) = (levels, ids.first()) {

@@ -5,7 +5,9 @@ use super::fact::{Accepted, Advance, Opened, SimFact, Tick, Ticks};
 use super::order::{Order, OrderList, Status, Trade};
 use super::request::{NewList, NewOrder};
 use super::state::{Exchange, RANK};
+use crate::alpaca::opening::of_shares;
 use crate::market::{Market, Print};
+use crate::server::Protocol;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
@@ -27,7 +29,7 @@ const LOOK_BACK: UtcMs = 7 * 24 * 60 * MINUTE;
 const TICKS_BACK: UtcMs = 60 * MINUTE;
 
 /// The initial state of a fresh exchange.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct InitialBooks {
     /// Seed of every random choice.
     pub seed: u64,
@@ -39,14 +41,39 @@ pub struct InitialBooks {
     pub max_stop_orders: BTreeMap<Symbol, u32>,
     /// What trading costs; books of an earlier start take them over.
     pub costs: Costs,
+    /// The protocol that the exchange speaks. It decides what the instruments are.
+    pub protocol: Protocol,
+}
+
+impl fmt::Debug for InitialBooks {
+    /// Digests contain this text, so the usual protocol is left out: they stay as they were before
+    /// there were others.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InitialBooks { seed, balances, max_position, max_stop_orders, costs, protocol } = self;
+        let mut text = f.debug_struct("InitialBooks");
+        text.field("seed", seed).field("balances", balances).field("max_position", max_position);
+        text.field("max_stop_orders", max_stop_orders).field("costs", costs);
+        if *protocol != Protocol::default() {
+            text.field("protocol", protocol);
+        }
+        text.finish()
+    }
 }
 
 impl InitialBooks {
     /// The fact that gives an exchange these costs; none: it has them.
     #[must_use]
     pub fn prices(&self, exchange: &Exchange) -> Option<SimFact> {
-        let (costs, at) = (self.costs, exchange.now());
+        let (costs, at) = (self.costs_in_effect(), exchange.now());
         (costs != *exchange.costs()).then_some(SimFact::Priced { costs, at })
+    }
+
+    /// What trading costs. Stocks have no commission.
+    fn costs_in_effect(&self) -> Costs {
+        match self.protocol {
+            Protocol::Binance => self.costs,
+            Protocol::Alpaca => Costs { fee: Decimal::ZERO, ..self.costs },
+        }
     }
 
     /// The first fact of books over `market`.
@@ -64,14 +91,11 @@ impl InitialBooks {
         };
         let last = instruments.iter().filter_map(&mut before).collect();
         let InitialBooks { seed, max_position, max_stop_orders, .. } = self.clone();
-        SimFact::Opened(Opened {
-            seed,
-            at,
-            instruments,
-            balances,
-            max_position,
-            last,
-            max_stop_orders,
+        let opened =
+            Opened { seed, at, instruments, balances, max_position, last, max_stop_orders };
+        SimFact::Opened(match self.protocol {
+            Protocol::Binance => opened,
+            Protocol::Alpaca => of_shares(opened),
         })
     }
 }

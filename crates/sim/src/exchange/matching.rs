@@ -76,7 +76,7 @@ fn fresh(exchange: &Exchange, time: UtcMs) -> bool {
 /// The facts that follow from the trades that `advance` released.
 #[must_use]
 pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
-    let Some((close, bars)) = &advance.minute else { return Vec::new() };
+    let Some((close, bars)) = &advance.minute else { return met(exchange, Vec::new()) };
     let (close, awaited) = (*close, awaited(exchange));
     let mut trades = Vec::new();
     for bar in bars.iter().filter(|bar| awaited.contains(&bar.symbol)) {
@@ -101,19 +101,41 @@ pub fn ticked(exchange: &Exchange, ticks: &Ticks) -> Vec<SimFact> {
     met(exchange, ticks.list.iter().filter(new).map(trade).collect())
 }
 
-/// The facts that follow from these trades. At each trade, orders delayed by a fault take first.
-/// Then resting orders fill, the better price first. Then stops that the trade reaches enter the
-/// market.
+/// The open orders whose terms end by now, by that time: time, id and symbol.
+fn ending(exchange: &Exchange) -> Vec<(UtcMs, u64, Symbol)> {
+    let ends = |order: &Order| Some((order.expiry()?, order.id, order.symbol));
+    let mut ending: Vec<_> = exchange.open_orders().filter_map(ends).collect();
+    ending.retain(|(at, ..)| *at <= exchange.now());
+    ending.sort_unstable();
+    ending
+}
+
+fn expire(turn: &mut Turn<'_>, (at, id, _): (UtcMs, u64, Symbol)) {
+    // Trades before the end may have filled it.
+    if let Some(entered) = turn.order(id).map(|order| order.time) {
+        turn.expire(id, at.max(entered));
+    }
+}
+
+/// The facts that follow from these trades and from the passing of time. Before each trade, orders
+/// expire whose terms end. At each trade, delayed orders take first. Then resting orders fill, the
+/// better price first. Then stops that the trade reaches enter the market.
 fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
     trades.sort_by_key(|trade| (trade.time, trade.symbol));
-    let symbols: BTreeSet<Symbol> = trades.iter().map(|trade| trade.symbol).collect();
+    let ending = ending(exchange);
+    let among = trades.iter().map(|trade| trade.symbol);
+    let symbols: BTreeSet<Symbol> = among.chain(ending.iter().map(|end| end.2)).collect();
     if symbols.is_empty() {
         return Vec::new();
     }
     let symbols: Vec<Symbol> = symbols.into_iter().collect();
     let mut turn = Turn::of(exchange, &symbols);
+    let mut ending = ending.into_iter().peekable();
     for trade in trades {
         let Passing { time, symbol, price, close, .. } = trade;
+        while let Some(end) = ending.next_if(|(at, ..)| *at <= time) {
+            expire(&mut turn, end);
+        }
         turn.live.tapes.entry(symbol).last = price;
         let of_symbol = || turn.live.open.values().filter(|order| order.symbol == symbol);
         let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
@@ -138,6 +160,9 @@ fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
             }
         }
     }
+    for end in ending {
+        expire(&mut turn, end);
+    }
     turn.end()
 }
 
@@ -153,7 +178,7 @@ fn stops(order: &Order, price: Decimal) -> bool {
     order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
 }
 
-/// Whether an order that cannot rest still has fills that a fault delayed.
+/// Whether an order that cannot rest still has delayed fills.
 fn lags(order: &Order) -> bool {
     order.working.is_some() && !order.kind.rests() && !order.waits()
 }

@@ -21,6 +21,7 @@ pub mod fact;
 pub mod filters;
 mod lists;
 pub mod local;
+mod lookups;
 pub mod matching;
 mod open_state;
 pub mod order;
@@ -34,8 +35,8 @@ pub use local::Local;
 pub use open_state::{Purse, Tape};
 pub use order::{Order, OrderList, Status, Trade};
 pub use request::{
-    Amount, Cancel, CancelMany, Leg, ListKind, Many, NewList, NewOrder, OrderKind, Replace, Shape,
-    Stop, Target, Trigger,
+    Amount, Cancel, CancelMany, Leg, Lifetime, ListKind, Many, NewList, NewOrder, OrderKind,
+    Replace, Shape, Stop, Target, Terms, Trigger,
 };
 pub use state::Exchange;
 

@@ -240,6 +240,7 @@ impl Live {
             trades: Vec::new(),
             list: fact.list,
             working: (!waits).then_some(fact.at),
+            terms: fact.terms,
         }
     }
 

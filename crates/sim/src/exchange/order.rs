@@ -1,7 +1,7 @@
 //! Orders, lists of orders and trades, as the books hold them.
 
 use super::fact::TimeInForce;
-use super::request::{ListKind, OrderKind};
+use super::request::{ListKind, OrderKind, Terms};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
@@ -80,6 +80,9 @@ pub struct Order {
     /// Venue time at which it entered the market. None while it waits for a stop or a working
     /// order.
     pub working: Option<UtcMs>,
+    /// Terms beyond its kind.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 impl Order {
@@ -111,6 +114,12 @@ impl Order {
     #[must_use]
     pub fn waits(&self) -> bool {
         self.status == Status::New && self.working.is_none()
+    }
+
+    /// Venue time at which its unfilled rest expires by its terms. None: never.
+    #[must_use]
+    pub fn expiry(&self) -> Option<UtcMs> {
+        self.terms.map(|terms| terms.until).filter(|until| *until < UtcMs::MAX)
     }
 
     /// The amount it locks on its own, in base units for sales and quote units for purchases.
@@ -195,4 +204,7 @@ pub struct Trade {
     pub buyer: bool,
     /// Venue time.
     pub time: UtcMs,
+    /// Number of the execution event, counting up over all symbols.
+    #[serde(default)]
+    pub execution: u64,
 }

@@ -72,6 +72,7 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
         at,
         list: None,
         pending: false,
+        terms: order.terms,
     });
     match order.at_once {
         _ if order.kind.stop().is_some() => {}

@@ -160,6 +160,28 @@ impl OrderKind {
     }
 }
 
+/// The time in force that a client states, where its protocol has more than [`TimeInForce`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lifetime {
+    /// Until the end of the trading day.
+    Day,
+    /// Until cancelled.
+    Gtc,
+    /// What can execute immediately.
+    Ioc,
+    /// The whole quantity immediately, or nothing.
+    Fok,
+}
+
+/// Terms of an order beyond its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The stated time in force.
+    pub lifetime: Lifetime,
+    /// Venue time at which the unfilled rest expires. [`UtcMs::MAX`]: never.
+    pub until: UtcMs,
+}
+
 /// A request for an order, well formed but not yet checked against rules and balances.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewOrder {
@@ -179,6 +201,9 @@ pub struct NewOrder {
     /// next trades. None: all of it, as without faults.
     #[serde(default)]
     pub at_once: Option<u8>,
+    /// Terms beyond its kind. None: the protocol has no others.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 impl NewOrder {
@@ -212,6 +237,7 @@ impl NewOrder {
             at,
             deadline: UtcMs::MAX,
             at_once: None,
+            terms: None,
         })
     }
 }
@@ -330,7 +356,8 @@ impl NewList {
         let (above, below) = (leg(target, kind), leg(stop, NewOrder::of(stop, at)?.kind));
         let client_id = stop.terms.list.as_ref().map(|list| list.0.clone());
         let shape = Shape::Oco { above, below };
-        Ok(NewList { symbol: stop.symbol, client_id, shape, at, deadline: UtcMs::MAX })
+        let (symbol, deadline) = (stop.symbol, UtcMs::MAX);
+        Ok(NewList { symbol, client_id, shape, at, deadline, terms: None })
     }
 }
 
@@ -347,6 +374,9 @@ pub struct NewList {
     pub at: UtcMs,
     /// Last instant of venue time at which the orders may enter the book.
     pub deadline: UtcMs,
+    /// Terms of all its orders beyond their kinds. None: the protocol has no others.
+    #[serde(default)]
+    pub terms: Option<Terms>,
 }
 
 /// The order that a request names.

@@ -4,7 +4,6 @@ use super::costs::Costs;
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Ticks, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
-use super::request::Target;
 use super::{lists, matching, place};
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -21,7 +20,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 
 /// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -139,6 +138,11 @@ impl Exchange {
         (1..=self.live.orders).filter_map(|id| self.order(id))
     }
 
+    /// All orders, the newest first.
+    pub fn newest_orders(&self) -> impl Iterator<Item = &Order> {
+        (1..=self.live.orders).rev().filter_map(|id| self.order(id))
+    }
+
     /// The order with this id.
     #[must_use]
     pub fn order(&self, id: u64) -> Option<&Order> {
@@ -157,58 +161,22 @@ impl Exchange {
         self.order(*id)
     }
 
-    /// Finds the order that a query names.
-    ///
-    /// # Errors
-    /// -2013 if there is none, -2039 if the two ids are of different orders.
-    pub fn find(&self, target: &Target) -> Result<&Order, (i32, &'static str)> {
-        let absent = (-2013, "Order does not exist.");
-        let by_client = |id: &String| self.newest(target.symbol, id).ok_or(absent);
-        match (target.order, &target.client_id) {
-            (None, None) => Err(absent),
-            (None, Some(client)) => by_client(client),
-            (Some(id), client) => {
-                let order = self.order(id).filter(|o| o.symbol == target.symbol).ok_or(absent)?;
-                if client.as_ref().is_some_and(|c| *c != order.client_id) {
-                    return Err((-2039, "Client order ID is not correct for this order ID."));
-                }
-                Ok(order)
-            }
-        }
+    /// Venue time at which the books were opened.
+    #[must_use]
+    pub fn opened_at(&self) -> UtcMs {
+        self.opened
+    }
+
+    /// Seed of every random choice.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.rules.seed
     }
 
     /// All trades of one symbol by id.
     #[must_use]
     pub fn trades(&self, symbol: Symbol) -> &[Trade] {
         self.trades.get(symbol).map_or(&[], Vec::as_slice)
-    }
-
-    /// The client ids of the orders that traded after `after`, by symbol, the venue time of their
-    /// last change, and their filled base units. After them come the other orders of their lists,
-    /// which end with them.
-    #[must_use]
-    pub fn traded_since(&self, after: UtcMs) -> Vec<(String, UtcMs, Decimal)> {
-        let mut traded = Vec::new();
-        for rule in self.instruments() {
-            let newest = self.trades(rule.symbol).iter().rev();
-            let mut ids: Vec<u64> =
-                newest.take_while(|trade| trade.time > after).map(|trade| trade.order).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            let list = |id: &u64| self.list(self.order(*id)?.list?);
-            let others = ids.iter().filter_map(list).flat_map(|list| list.orders.iter().copied());
-            let others: Vec<u64> = others.filter(|id| !ids.contains(id)).collect();
-            let orders = ids.into_iter().chain(others).filter_map(|id| self.order(id));
-            let row = |order: &Order| (order.client_id.clone(), order.updated, order.executed);
-            traded.extend(orders.map(row));
-        }
-        traded
-    }
-
-    /// The trades of one order by id.
-    pub fn trades_of<'a>(&'a self, order: &'a Order) -> impl Iterator<Item = &'a Trade> {
-        let all = self.trades(order.symbol);
-        order.trades.iter().filter_map(move |i| all.get(*i))
     }
 
     /// All lists by id.
@@ -363,6 +331,7 @@ impl Exchange {
             maker: fact.maker,
             buyer,
             time: fact.at,
+            execution: fact.execution,
         });
     }
 }
@@ -379,9 +348,10 @@ impl Stage for Exchange {
     }
 
     /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders, version
-    /// 5 costs. Older books are rebuilt from their facts.
+    /// 5 costs, version 6 terms of orders and the order of executions. Older books are rebuilt from
+    /// their facts.
     fn version(&self) -> u16 {
-        5
+        6
     }
 
     fn interest(&self) -> Mask {

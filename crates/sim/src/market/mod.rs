@@ -8,7 +8,9 @@ mod bar_file;
 mod bar_lines;
 mod bar_row;
 mod bar_writer;
+mod calendar;
 mod defaults;
+mod in_sessions;
 mod live;
 mod paused;
 mod prints;
@@ -16,6 +18,7 @@ mod recording;
 mod recording_config;
 mod recording_error;
 mod seeded;
+pub mod stocks;
 mod total;
 mod window;
 
@@ -23,7 +26,9 @@ pub use bar_file::read_bars;
 pub use bar_lines::{BarLines, Line};
 pub use bar_row::{BarRow, Columns, TIME_RANGE};
 pub use bar_writer::{add_rules, write_bars};
+pub use calendar::nyse_sessions;
 pub use defaults::{default_balances, split_name};
+pub use in_sessions::InSessions;
 pub use live::{Arrivals, Live, Time};
 pub use paused::{Pause, Paused};
 pub use prints::{AT_CLOSE, GRID, Print, SPREAD, Ticking};
@@ -36,6 +41,7 @@ pub use window::Window;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -54,6 +60,11 @@ pub trait Market: Send {
 
     /// What tells the time of a market of live prices; none: the exchange decides.
     fn time(&self) -> Option<Time> {
+        None
+    }
+
+    /// The sessions in which it trades; none: it always trades.
+    fn sessions(&self) -> Option<&Sessions> {
         None
     }
 

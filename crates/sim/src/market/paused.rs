@@ -5,6 +5,7 @@ use super::{Market, Print, Time, Total};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +72,10 @@ impl Market for Paused {
 
     fn time(&self) -> Option<Time> {
         self.market.time()
+    }
+
+    fn sessions(&self) -> Option<&Sessions> {
+        self.market.sessions()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

@@ -11,6 +11,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, floor_to_step};
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::chance::mix;
 use std::ops::RangeInclusive;
@@ -198,6 +199,10 @@ impl Market for Ticking {
 
     fn time(&self) -> Option<Time> {
         self.market.time()
+    }
+
+    fn sessions(&self) -> Option<&Sessions> {
+        self.market.sessions()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

@@ -65,6 +65,26 @@ const LAYERS: [(i64, i64); 6] =
 /// Usual traded amount of a minute in quote units.
 const MINUTE_TURNOVER: i64 = 60_000;
 
+/// Smallest order value in quote units.
+const MIN_NOTIONAL: i64 = 5;
+
+/// What distinguishes an instrument from others of a seeded market.
+pub(super) struct Terms {
+    pub symbol: Symbol,
+    pub base: String,
+    pub quote: String,
+    /// Usual price in ticks.
+    pub ticks: i64,
+    /// Decimals of the price.
+    pub scale: u32,
+    /// Decimals of the quantity.
+    pub lot_scale: u32,
+    /// Usual traded amount of a minute in quote units.
+    pub turnover: i64,
+    /// Smallest order value in quote units.
+    pub min_notional: i64,
+}
+
 /// An endless market made from a seed.
 #[derive(Debug)]
 pub struct Seeded {
@@ -102,12 +122,27 @@ impl Seeded {
     /// its name. A name without a fixed usual price gets one from the seed.
     #[must_use]
     pub fn with_symbols(seed: u64, symbols: &[Symbol], start: UtcMs, history_bars: u32) -> Seeded {
+        let start = start.div_euclid(MINUTE) * MINUTE;
+        let first_open = start - i64::from(history_bars) * MINUTE;
+        Seeded::of(seed, symbols, pair, (start, first_open))
+    }
+
+    /// As [`Seeded::with_symbols`], with other terms. They follow from the seed of a symbol and its
+    /// name. `times` are the start and the opening time of the first bar, full minutes.
+    pub(super) fn of(
+        seed: u64,
+        symbols: &[Symbol],
+        terms: fn(u64, Symbol) -> Terms,
+        (start, first_open): (UtcMs, UtcMs),
+    ) -> Seeded {
         let mut symbols = symbols.to_vec();
         symbols.sort_unstable();
         symbols.dedup();
-        let start = start.div_euclid(MINUTE) * MINUTE;
-        let (instruments, lines) = symbols.into_iter().map(|s| make(seed, s)).unzip();
-        let first_open = start - i64::from(history_bars) * MINUTE;
+        let made = symbols.into_iter().map(|symbol| {
+            let seed = symbol.as_str().bytes().fold(mix(seed), |h, b| mix(h ^ u64::from(b)));
+            make(seed, terms(seed, symbol))
+        });
+        let (instruments, lines) = made.unzip();
         Seeded { instruments, lines, start, first_open }
     }
 
@@ -168,12 +203,18 @@ fn name(index: usize) -> Symbol {
     Symbol::new(&name).expect("at most eight letters and digits")
 }
 
-fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
-    let seed = symbol.as_str().bytes().fold(mix(seed), |h, b| mix(h ^ u64::from(b)));
+/// The terms of a pair of assets.
+fn pair(seed: u64, symbol: Symbol) -> Terms {
     let known =
         KNOWN.iter().find(|(asset, ..)| symbol.as_str().strip_suffix("USDT") == Some(asset));
     let (ticks, scale, lot_scale) = known.map_or_else(|| price_of(seed), |k| (k.1, k.2, k.3));
     let (base, quote) = split_name(symbol.as_str());
+    let (turnover, min_notional) = (MINUTE_TURNOVER, MIN_NOTIONAL);
+    Terms { symbol, base, quote, ticks, scale, lot_scale, turnover, min_notional }
+}
+
+fn make(seed: u64, terms: Terms) -> (Instrument, Line) {
+    let Terms { symbol, base, quote, ticks, scale, lot_scale, turnover, min_notional } = terms;
     let power = |exponent: u32| 10_i64.pow(exponent);
     let line = Line {
         symbol,
@@ -181,7 +222,7 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
         base: ticks,
         tick_units: power(u32::from(PRICE_SCALE) - scale),
         lot_scale,
-        lots: (MINUTE_TURNOVER * power(lot_scale) * power(scale) / ticks).max(1),
+        lots: (turnover * power(lot_scale) * power(scale) / ticks).max(1),
     };
     let lot_size = Decimal::new(1, lot_scale);
     let instrument = Instrument {
@@ -196,7 +237,7 @@ fn make(seed: u64, symbol: Symbol) -> (Instrument, Line) {
         market_lot_size: Decimal::ZERO,
         // The largest market order is the usual volume of a thousand minutes.
         market_max_quantity: Decimal::new(line.lots * 1_000, lot_scale).normalize(),
-        min_notional: Decimal::from(5),
+        min_notional: Decimal::from(min_notional),
         min_notional_for_market: true,
         venue: VenueId::default(),
     };

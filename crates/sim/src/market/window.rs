@@ -4,6 +4,7 @@ use super::{Market, Print, Time, Total};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -41,6 +42,10 @@ impl Market for Window {
 
     fn time(&self) -> Option<Time> {
         self.market.time()
+    }
+
+    fn sessions(&self) -> Option<&Sessions> {
+        self.market.sessions()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

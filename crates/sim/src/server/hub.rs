@@ -1,6 +1,9 @@
 //! The open connections, their subscriptions, and the frames sent on each.
 
+use super::protocol::{Protocol, UserEvent};
+use super::queue::{Frame, Queue, Waiting};
 use super::requests::Requests;
+use crate::alpaca::stream::listening;
 use crate::faults::{Falsified, Faults, Hit, Kind as Fault, Lie};
 use crate::wire::number;
 use everwarm_domain::money::{Decimal, PRICE_SCALE_MAX, parse_decimal};
@@ -8,16 +11,9 @@ use everwarm_domain::time::UtcMs;
 use everwarm_runtime::clock;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
 
-/// Most messages that wait for one connection. A connection that is further behind is dropped.
-const QUEUE: usize = 1 << 16;
-/// Most bytes of messages that wait for one connection. A connection that is further behind is
-/// dropped.
-const QUEUE_BYTES: usize = 64 << 20;
 /// Blanks that make a message too long for a client.
 const FLOOD: usize = 2 << 20;
 /// Most streams that one connection may subscribe to.
@@ -38,74 +34,6 @@ impl Kind {
             Kind::Market => "market",
             Kind::User => "user",
         }
-    }
-}
-
-/// A command to the task of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Frame {
-    /// Send this text.
-    Text(String),
-    /// Send this as bytes.
-    Bytes(Vec<u8>),
-    /// Close the connection after this time.
-    Close(Duration),
-    /// Cut the connection.
-    Cut,
-}
-
-impl Frame {
-    fn bytes(&self) -> usize {
-        match self {
-            Frame::Text(text) => text.len(),
-            Frame::Bytes(bytes) => bytes.len(),
-            Frame::Close(_) | Frame::Cut => 0,
-        }
-    }
-}
-
-/// The sending end of a connection's queue, bounded in messages and in bytes.
-#[derive(Clone, Debug)]
-struct Queue {
-    frames: mpsc::Sender<Frame>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Queue {
-    /// Queues a frame. False if the queue is full or the connection has ended.
-    fn push(&self, frame: Frame) -> bool {
-        let bytes = frame.bytes();
-        if self.waiting.load(Relaxed).saturating_add(bytes) > QUEUE_BYTES {
-            return false;
-        }
-        self.waiting.fetch_add(bytes, Relaxed);
-        self.frames.try_send(frame).is_ok()
-    }
-}
-
-/// The receiving end of a connection's queue.
-#[derive(Debug)]
-pub struct Waiting {
-    frames: mpsc::Receiver<Frame>,
-    waiting: Arc<AtomicUsize>,
-}
-
-impl Waiting {
-    fn new() -> (Queue, Waiting) {
-        let (queue, frames) = mpsc::channel(QUEUE);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let queue = Queue { frames: queue, waiting: Arc::clone(&waiting) };
-        (queue, Waiting { frames, waiting })
-    }
-
-    /// Moves at most `most` frames into `batch`. Returns their number; 0: the connection was
-    /// removed.
-    pub async fn take(&mut self, batch: &mut Vec<Frame>, most: usize) -> usize {
-        let before = batch.len();
-        let count = self.frames.recv_many(batch, most).await;
-        let bytes = batch.iter().skip(before).map(Frame::bytes).sum();
-        self.waiting.fetch_sub(bytes, Relaxed);
-        count
     }
 }
 
@@ -148,6 +76,22 @@ struct Connection {
     held: Option<String>,
     opened: UtcMs,
     logged_on: Option<UtcMs>,
+    protocol: Protocol,
+    /// Whether its messages are sent as bytes.
+    binary: bool,
+    /// The feed that it logged on to.
+    feed: Option<&'static str>,
+}
+
+/// The result of a log-on to a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOn {
+    /// The connection is logged on now.
+    Done,
+    /// It was logged on before.
+    Again,
+    /// Another connection is logged on to the feed.
+    Taken,
 }
 
 #[derive(Debug, Default)]
@@ -160,6 +104,7 @@ struct State {
 #[derive(Debug)]
 pub struct Hub {
     state: Mutex<State>,
+    protocol: Protocol,
     faults: Arc<Faults>,
     requests: Arc<Requests>,
 }
@@ -167,8 +112,8 @@ pub struct Hub {
 impl Hub {
     /// A hub without connections. Faults apply to its messages, and the request log records hits.
     #[must_use]
-    pub fn new(faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
-        Hub { state: Mutex::default(), faults, requests }
+    pub fn new(protocol: Protocol, faults: Arc<Faults>, requests: Arc<Requests>) -> Hub {
+        Hub { state: Mutex::default(), protocol, faults, requests }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -193,6 +138,9 @@ impl Hub {
             held: None,
             opened: clock::wall().utc(),
             logged_on: None,
+            protocol: self.protocol,
+            binary: self.protocol == Protocol::Alpaca && kind == Kind::User,
+            feed: None,
         };
         state.connections.insert((kind, id.clone()), connection);
         (Ticket { kind, id, serial }, waiting)
@@ -222,7 +170,8 @@ impl Hub {
             logged_on: &mut connection.logged_on,
             opened: connection.opened,
         };
-        let mut answers = act(&mut subscriptions).into_iter().map(Frame::Text);
+        let answers = act(&mut subscriptions);
+        let mut answers = answers.into_iter().map(|text| connection.frame(text));
         if answers.any(|answer| !connection.queue.push(answer)) {
             state.connections.remove(&key);
         }
@@ -233,6 +182,23 @@ impl Hub {
         let state = self.lock();
         let connection = state.connections.get(&(ticket.kind, ticket.id.clone()));
         connection.is_some_and(|c| c.serial == ticket.serial && c.logged_on.is_some())
+    }
+
+    /// Logs a connection on to a feed that takes one connection.
+    pub fn log_on(&self, ticket: &Ticket, feed: &'static str) -> LogOn {
+        let mut state = self.lock();
+        let others = state.connections.values().filter(|c| c.serial != ticket.serial);
+        let taken = others.filter_map(|c| c.feed).any(|other| other == feed);
+        let own = state.connections.get_mut(&(ticket.kind, ticket.id.clone()));
+        let Some(own) = own.filter(|own| own.serial == ticket.serial) else { return LogOn::Taken };
+        if own.logged_on.is_some() {
+            return LogOn::Again;
+        }
+        if taken {
+            return LogOn::Taken;
+        }
+        (own.feed, own.logged_on) = (Some(feed), Some(clock::wall().utc()));
+        LogOn::Done
     }
 
     /// The market streams with a subscriber; none if there is no market stream connection.
@@ -249,7 +215,7 @@ impl Hub {
     /// Sends stream messages (name, text) to their subscribers, at a venue time.
     pub fn publish_market(&self, messages: &[(String, String)], now: UtcMs) {
         self.publish(Kind::Market, now, |connection| {
-            let wanted = messages.iter().filter(|(stream, _)| connection.streams.contains(stream));
+            let wanted = messages.iter().filter(|(stream, _)| connection.wants(stream));
             let message = |(stream, text): &(String, String)| Message {
                 text: if connection.combined { wrapped(stream, text) } else { text.clone() },
                 name: stream.clone(),
@@ -260,11 +226,10 @@ impl Hub {
     }
 
     /// Sends events of the account to their subscribers, at a venue time.
-    pub fn publish_user(&self, events: &[Value], now: UtcMs) {
-        let message = |event: &Value| Message {
-            text: user_frame(event),
-            name: event["e"].as_str().unwrap_or_default().to_owned(),
-            order: event["s"].as_str().map(str::to_owned).zip(event["i"].as_u64()),
+    pub fn publish_user(&self, events: &[UserEvent], now: UtcMs) {
+        let message = |event: &UserEvent| {
+            let UserEvent { name, text, order } = event.clone();
+            Message { name, text, order }
         };
         self.publish(Kind::User, now, |connection| {
             let wanted = if connection.subscribed { events } else { &[] };
@@ -317,6 +282,33 @@ impl Hub {
 }
 
 impl Connection {
+    /// Whether it subscribes to a stream, by name or to all symbols of its kind.
+    fn wants(&self, stream: &str) -> bool {
+        let all = || {
+            let kind = stream.split_once('@').map(|(_, kind)| format!("*@{kind}"));
+            kind.is_some_and(|all| self.streams.contains(&all))
+        };
+        self.streams.contains(stream) || (self.protocol == Protocol::Alpaca && all())
+    }
+
+    /// A text as this connection gets it.
+    fn frame(&self, text: String) -> Frame {
+        if self.binary { Frame::Bytes(text.into_bytes()) } else { Frame::Text(text) }
+    }
+
+    /// The notice that the connection will end soon. None: the protocol has none.
+    fn ending(&self, kind: Kind, now: UtcMs) -> Option<String> {
+        if self.protocol == Protocol::Alpaca {
+            return None;
+        }
+        let event = json!({"e": "serverShutdown", "E": now});
+        Some(match (kind, self.combined) {
+            (Kind::User, _) => json!({"event": event}).to_string(),
+            (Kind::Market, true) => wrapped("!serverShutdown", &event.to_string()),
+            (Kind::Market, false) => event.to_string(),
+        })
+    }
+
     fn is_silenced(&self, name: &str, now: UtcMs) -> bool {
         let until = [self.silenced.get(""), self.silenced.get(name)];
         until.into_iter().flatten().any(|until| now < *until)
@@ -350,20 +342,20 @@ impl Connection {
                 false
             }
             Fault::Shutdown => {
-                let event = json!({"e": "serverShutdown", "E": now});
-                let notice = match (kind, self.combined) {
-                    (Kind::User, _) => json!({"event": event}).to_string(),
-                    (Kind::Market, true) => wrapped("!serverShutdown", &event.to_string()),
-                    (Kind::Market, false) => event.to_string(),
-                };
-                let sent = self.send(text) && self.release() && self.send(notice);
+                let notice = self.ending(kind, now);
+                let sent = self.send(text) && self.release();
+                let sent = sent && notice.is_none_or(|notice| self.send(notice));
                 let close = Frame::Close(Duration::from_millis(hit.number));
                 sent && self.queue.push(close)
             }
             Fault::UserStreamEnded => {
-                let event = json!({"e": "eventStreamTerminated", "E": now});
                 self.subscribed = false;
-                self.send(json!({"subscriptionId": 0, "event": event}).to_string())
+                self.send(match self.protocol {
+                    Protocol::Binance => {
+                        user_frame(&json!({"e": "eventStreamTerminated", "E": now}))
+                    }
+                    Protocol::Alpaca => listening(&[]),
+                })
             }
             Fault::Hostile
             | Fault::NoAnswer
@@ -393,7 +385,7 @@ impl Connection {
 
     fn send(&mut self, text: String) -> bool {
         self.frames += 1;
-        self.queue.push(Frame::Text(text))
+        self.queue.push(self.frame(text))
     }
 
     /// Sends the held back message.

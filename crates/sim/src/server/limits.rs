@@ -100,6 +100,17 @@ pub struct Used {
     pub retry_after: Option<u64>,
 }
 
+/// The requests of a minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Most of them.
+    pub limit: u64,
+    /// How many are left.
+    pub left: u64,
+    /// End of the minute, UTC seconds.
+    pub reset: u64,
+}
+
 /// The wall clock in seconds.
 #[must_use]
 pub fn seconds() -> u64 {
@@ -191,6 +202,22 @@ impl Counters {
         used.retry_after = Some(left);
         let error = self.refuse(&mut used, now).unwrap_or_else(|| too_much(&text));
         Err((error, used))
+    }
+
+    /// Takes one of `limit` requests of the minute at `now`, in seconds. For protocols that count
+    /// requests and know no weight.
+    ///
+    /// # Errors
+    /// None is left.
+    pub fn take(&mut self, limit: u64, now: u64) -> Result<Quota, Quota> {
+        let reset = now + self.spent.weight.left(now);
+        let used = self.spent.weight.at(now);
+        if *used >= limit {
+            self.over += 1;
+            return Err(Quota { limit, left: 0, reset });
+        }
+        *used += 1;
+        Ok(Quota { limit, left: limit - *used, reset })
     }
 
     /// Counts a refusal. Returns the error of a ban if there were too many.

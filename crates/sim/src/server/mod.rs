@@ -1,5 +1,5 @@
-//! The exchange as a process: one port for REST, market streams, the WebSocket API and
-//! administration.
+//! The exchange as a process: one port for REST, streams and administration, in one of its
+//! protocols.
 
 pub mod admin;
 pub mod answer;
@@ -11,6 +11,8 @@ pub mod hub;
 pub mod limits;
 pub mod pace;
 pub mod port;
+pub mod protocol;
+pub mod queue;
 pub mod request_queue;
 pub mod requests;
 pub mod rest;
@@ -22,4 +24,5 @@ pub mod sockets;
 mod tests;
 
 pub use pace::Pace;
+pub use protocol::Protocol;
 pub use run::{IDLE_EXIT, SimError, SimHandle, SimOptions, serve, start, start_on};

@@ -6,15 +6,16 @@
 use super::hub::Hub;
 use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
+use super::protocol::{Protocol, UserEvent};
 use super::requests::Requests;
 use super::sockets::Patience;
+use crate::alpaca;
 use crate::books::{Books, BooksError, Gate};
 use crate::exchange::local::{advances, closed_between};
 use crate::exchange::{Exchange, SimFact};
 use crate::faults::Faults;
 use crate::market::{Market, Paused};
 use crate::wire::error::ApiError;
-use crate::wire::events::events;
 use crate::wire::intervals::{INTERVALS, Kline};
 use crate::wire::klines;
 use crate::wire::sign::When;
@@ -24,7 +25,6 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -40,7 +40,7 @@ const SILENCE: UtcMs = 7 * 24 * 60 * MINUTE;
 struct Parcel {
     /// The row that must be on disk before they are sent.
     row: Option<u64>,
-    events: Vec<Value>,
+    events: Vec<UserEvent>,
     klines: Vec<(String, String)>,
     /// Venue time of the messages.
     at: UtcMs,
@@ -93,6 +93,8 @@ pub struct Desk {
     last_seen: AtomicU64,
     /// Whether venue time was advanced since this process started; see [`Desk::in_step`].
     advanced: AtomicBool,
+    /// What it speaks.
+    pub protocol: Protocol,
     /// The active faults.
     pub faults: Arc<Faults>,
     /// The request log.
@@ -186,7 +188,7 @@ impl Desk {
         clock: VenueClock,
         token: String,
         phase: watch::Sender<Phase>,
-        (counters, faults, requests): (Counters, Faults, Requests),
+        (protocol, counters, faults, requests): (Protocol, Counters, Faults, Requests),
     ) -> (Arc<Desk>, JoinHandle<()>) {
         let (faults, requests) = (Arc::new(faults), Arc::new(requests));
         let (outbox, parcels) = mpsc::unbounded_channel();
@@ -200,7 +202,8 @@ impl Desk {
             started: clock::now(),
             last_seen: AtomicU64::new(0),
             advanced: AtomicBool::new(false),
-            hub: Hub::new(Arc::clone(&faults), Arc::clone(&requests)),
+            hub: Hub::new(protocol, Arc::clone(&faults), Arc::clone(&requests)),
+            protocol,
             faults,
             requests,
             distance: Distance::default(),
@@ -369,7 +372,7 @@ impl Desk {
             self.give_back(&facts);
             let exchange = inner.books.exchange();
             let answer = answer(exchange, &facts, more);
-            let events = events(exchange, &input, &facts);
+            let events = self.protocol.events(exchange, &input, &facts);
             let (done, wait) = oneshot::channel();
             let (row, klines, done) = (Some(row), Vec::new(), Some(done));
             let parcel = Parcel { row, events, klines, at: when.now, done };
@@ -442,11 +445,14 @@ impl Desk {
         let messages = wanted.map(|wanted| {
             let published = |bar| self.published(bar, exchange.market());
             let bars: (_, Published<'_>) = (&mut inner.market, &published);
-            market_messages(exchange, bars, input, &before, &wanted)
+            match self.protocol {
+                Protocol::Binance => market_messages(exchange, bars, input, &before, &wanted),
+                Protocol::Alpaca => alpaca::data::messages(exchange, bars, input, &before, &wanted),
+            }
         });
         let messages = messages.unwrap_or_default();
         let row = (!facts.is_empty()).then_some(row);
-        let events = events(exchange, input, &facts);
+        let events = self.protocol.events(exchange, input, &facts);
         let at = exchange.now();
         let parcel = Parcel { row, events, klines: messages, at, done: None };
         inner.outbox.send(parcel).map_err(|_| ApiError::internal())
@@ -479,7 +485,7 @@ impl Desk {
 }
 
 /// Maps a closed bar to the bar that is published.
-type Published<'a> = &'a dyn Fn(Bar) -> Bar;
+pub type Published<'a> = &'a dyn Fn(Bar) -> Bar;
 
 /// All messages of market streams about an input that released trades or ended bars.
 fn market_messages(

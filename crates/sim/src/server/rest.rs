@@ -68,7 +68,7 @@ pub async fn handle(
 }
 
 /// The HTTP response of a lie.
-fn lied(status: u16, falsified: Falsified) -> Response<Body> {
+pub(crate) fn lied(status: u16, falsified: Falsified) -> Response<Body> {
     const JSON: &str = "application/json;charset=UTF-8";
     let (kind, body) = match falsified {
         Falsified::Texts(mut texts) => (JSON, Body::from(texts.pop().unwrap_or_default())),

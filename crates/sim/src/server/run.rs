@@ -5,9 +5,11 @@ use super::guard::guard;
 use super::limits::{Counters, Spent};
 use super::pace::{Pace, VenueClock};
 use super::port::{self, PortFile};
+use super::protocol::Protocol;
 use super::request_queue::{Desk, Phase};
 use super::requests::Requests;
 use super::{admin, api, rest, sockets};
+use crate::alpaca;
 use crate::books::{Books, BooksError};
 use crate::exchange::local::InitialBooks;
 use crate::faults::Faults;
@@ -54,7 +56,8 @@ pub struct SimOptions {
     pub pace: Pace,
     /// The market it serves.
     pub market: Box<dyn Market>,
-    /// Initial state of new books. It has no effect on existing books.
+    /// The protocol, and the initial state of new books. The state has no effect on existing
+    /// books.
     pub setup: InitialBooks,
     /// Time without a client after which it stops. None: never.
     pub idle_exit: Option<Duration>,
@@ -137,7 +140,7 @@ impl SimHandle {
 
     /// Sets the timeouts of new connections.
     #[cfg(test)]
-    pub(super) fn wait(&self, patience: super::sockets::Patience) {
+    pub(crate) fn wait(&self, patience: super::sockets::Patience) {
         self.desk.wait(patience);
     }
 
@@ -176,6 +179,7 @@ pub async fn start(options: SimOptions) -> Result<SimHandle, SimError> {
 /// See [`SimError`].
 pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, SimError> {
     let SimOptions { data_dir, port, pace, mut market, setup, idle_exit } = options;
+    let protocol = setup.protocol;
     let (phase, _) = watch::channel(Phase::Running);
     let failed = phase.clone();
     let mut books = Books::open(store, move |error| {
@@ -185,6 +189,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     })?;
     if books.exchange().is_open() {
         same_market(&data_dir, &books, market.as_ref())?;
+        same_protocol(&data_dir, &books, protocol)?;
     } else {
         let opened = books.request(setup.open(market.as_mut()));
         if let Ok((_, row)) = &opened {
@@ -220,7 +225,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let limits = Limits::scaled(pace.limits());
     let counters = Counters::restored(limits, &data_dir);
     let counters = counters.map_err(io_error("cannot read what was used of the limits"))?;
-    let more = (counters, faults, requests);
+    let more = (protocol, counters, faults, requests);
     let (desk, sending) = Desk::open(books, market, clock, token.clone(), phase, more);
     let file = PortFile::new(addr.port(), &token, &pace.to_string());
     file.write(&data_dir).map_err(io_error("cannot write the port file"))?;
@@ -239,14 +244,35 @@ fn same_market(dir: &Path, books: &Books, market: &dyn Market) -> Result<(), Sim
     Err(SimError::OtherMarket { dir: dir.to_owned(), books, market })
 }
 
+/// Checks that the books hold shares if and only if the protocol trades shares.
+fn same_protocol(dir: &Path, books: &Books, protocol: Protocol) -> Result<(), SimError> {
+    let shares = books.exchange().instruments().iter().all(alpaca::opening::is_share);
+    if shares || !protocol.trades_shares() {
+        return Ok(());
+    }
+    let dir = dir.display();
+    Err(SimError::Failed(format!(
+        "{dir} holds books of another protocol; give the protocol {protocol} a directory of its own"
+    )))
+}
+
 fn router(desk: Arc<Desk>) -> Router {
-    Router::new()
-        .route("/ws", any(sockets::raw))
-        .route("/ws/{*streams}", any(sockets::raw))
-        .route("/stream", any(sockets::combined))
-        .route("/ws-api/v3", any(api::api))
+    let router = match desk.protocol {
+        Protocol::Binance => Router::new()
+            .route("/ws", any(sockets::raw))
+            .route("/ws/{*streams}", any(sockets::raw))
+            .route("/stream", any(sockets::combined))
+            .route("/ws-api/v3", any(api::api))
+            .fallback(rest::handle),
+        Protocol::Alpaca => Router::new()
+            .route("/stream", any(alpaca::stream::stream))
+            .route("/v2/iex", any(alpaca::data::feed))
+            .route("/v2/sip", any(alpaca::data::feed))
+            .route("/v2/test", any(alpaca::data::feed))
+            .fallback(alpaca::rest::handle),
+    };
+    router
         .route("/sim/v1/{name}", any(admin::handle))
-        .fallback(rest::handle)
         .layer(from_fn_with_state(Arc::clone(&desk), guard))
         .with_state(desk)
 }

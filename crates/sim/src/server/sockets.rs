@@ -1,8 +1,10 @@
 //! Market streams, and what all WebSocket connections have in common.
 
 use super::connections::Line;
-use super::hub::{Frame, Kind, STREAMS_MAX, Subscriptions, Waiting};
+use super::hub::{Kind, STREAMS_MAX, Subscriptions};
 use super::limits::{Used, seconds};
+use super::protocol::Protocol;
+use super::queue::{Frame, Waiting};
 use super::request_queue::{Desk, Phase};
 use super::rest::refuse;
 use crate::wire::error::ApiError;
@@ -43,6 +45,8 @@ pub struct Patience {
     pub head: Duration,
     /// How long the body of a request may take.
     pub body: Duration,
+    /// How long a connection may stay without a log-on, where the protocol requires one.
+    pub log_on: Duration,
 }
 
 impl Default for Patience {
@@ -54,6 +58,7 @@ impl Default for Patience {
             life: Duration::from_hours(24),
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
+            log_on: Duration::from_secs(10),
         }
     }
 }
@@ -243,6 +248,10 @@ pub async fn pump<F: Future<Output = ()>>(
                     // Only a pong with the payload of the last ping shows that the client is alive.
                     Some(Ok(Message::Pong(payload))) if payload == pinged => {
                         pong_at = clock::now();
+                    }
+                    Some(Ok(Message::Binary(bytes))) if desk.protocol == Protocol::Alpaca => {
+                        // Bytes that are no text become an unreadable message.
+                        take(String::from_utf8_lossy(&bytes).into_owned()).await;
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,

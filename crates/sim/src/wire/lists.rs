@@ -52,7 +52,7 @@ pub fn new_list(
     let client_id = params.client_id("listClientOrderId")?;
     let answer = response_type(params, ResponseType::Result)?;
     params.finish()?;
-    Ok((NewList { symbol, client_id, shape, at, deadline }, answer))
+    Ok((NewList { symbol, client_id, shape, at, deadline, terms: None }, answer))
 }
 
 /// Reads an OCO in its old form: a limit order and a stop order, without their types and places.
@@ -97,7 +97,7 @@ pub fn old_oco(
     let answer = response_type(params, ResponseType::Result)?;
     params.finish()?;
     let shape = Shape::Oco { above, below };
-    Ok((NewList { symbol, client_id, shape, at, deadline }, answer))
+    Ok((NewList { symbol, client_id, shape, at, deadline, terms: None }, answer))
 }
 
 fn leg(params: &Params, side: Side, names: Names) -> Result<Leg, ApiError> {

@@ -113,7 +113,8 @@ pub fn new_order(
     };
     let answer = response_type(params, usual)?;
     params.finish()?;
-    let order = NewOrder { symbol, side, kind, client_id, at, deadline, at_once: None };
+    let (at_once, terms) = (None, None);
+    let order = NewOrder { symbol, side, kind, client_id, at, deadline, at_once, terms };
     Ok((order, answer))
 }
 

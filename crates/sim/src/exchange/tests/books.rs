@@ -92,7 +92,8 @@ impl Dice {
     fn order(&mut self) -> NewOrder {
         let Leg { side, kind, client_id } = self.leg();
         let (symbol, deadline) = (sym("BTCUSDT"), UtcMs::MAX);
-        NewOrder { symbol, side, kind, client_id, at: 0, deadline, at_once: None }
+        let (at_once, terms) = (None, None);
+        NewOrder { symbol, side, kind, client_id, at: 0, deadline, at_once, terms }
     }
 
     fn request(&mut self, ids: u64) -> SimFact {
@@ -102,7 +103,8 @@ impl Dice {
             0..=4 => SimFact::Place(self.order()),
             5..=7 => {
                 let shape = self.shape();
-                SimFact::PlaceList(NewList { symbol, client_id: None, shape, at, deadline })
+                let (client_id, terms) = (None, None);
+                SimFact::PlaceList(NewList { symbol, client_id, shape, at, deadline, terms })
             }
             8 | 9 => SimFact::Cancel(cancel_of(id)),
             10 => {

@@ -1,0 +1,143 @@
+//! The requests of the protocol, and the endpoints by which the request log and the faults know
+//! them.
+
+use crate::server::routes::{Endpoint, by_path};
+
+/// A request, with the name that its path contains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// The account.
+    Account,
+    /// All positions.
+    Positions,
+    /// The position in one symbol.
+    Position(String),
+    /// All assets.
+    Assets,
+    /// One asset, by symbol or id.
+    Asset(String),
+    /// The time of the venue, and its next session.
+    Clock,
+    /// The trading days.
+    Calendar,
+    /// Places an order.
+    Place,
+    /// Orders by state and time.
+    Orders,
+    /// One order, by the venue's id.
+    Order(String),
+    /// One order, by the client's id.
+    OrderByClient,
+    /// Cancels an order.
+    Cancel(String),
+    /// Cancels all open orders.
+    CancelAll,
+    /// The executions of the account.
+    Fills,
+    /// Bars.
+    Bars,
+    /// The last trade of one symbol, or of those in the query.
+    LatestTrades(Option<String>),
+    /// Last trade, quote and bars of the symbols in the query.
+    Snapshots,
+}
+
+impl Route {
+    /// The route of a method and a path.
+    #[must_use]
+    pub fn find(method: &str, path: &str) -> Option<Route> {
+        let parts: Vec<&str> = path.strip_prefix("/v2/")?.split('/').collect();
+        let owned = |name: &str| name.to_owned();
+        Some(match (method, &parts[..]) {
+            ("GET", ["account"]) => Route::Account,
+            ("GET", ["account", "activities", "FILL"]) => Route::Fills,
+            ("GET", ["positions"]) => Route::Positions,
+            ("GET", ["positions", symbol]) => Route::Position(owned(symbol)),
+            ("GET", ["assets"]) => Route::Assets,
+            ("GET", ["assets", symbol]) => Route::Asset(owned(symbol)),
+            ("GET", ["clock"]) => Route::Clock,
+            ("GET", ["calendar"]) => Route::Calendar,
+            ("POST", ["orders"]) => Route::Place,
+            ("GET", ["orders"]) => Route::Orders,
+            ("DELETE", ["orders"]) => Route::CancelAll,
+            ("GET", ["orders:by_client_order_id"]) => Route::OrderByClient,
+            ("GET", ["orders", id]) => Route::Order(owned(id)),
+            ("DELETE", ["orders", id]) => Route::Cancel(owned(id)),
+            ("GET", ["stocks", "bars"]) => Route::Bars,
+            ("GET", ["stocks", "trades", "latest"]) => Route::LatestTrades(None),
+            ("GET", ["stocks", symbol, "trades", "latest"]) => {
+                Route::LatestTrades(Some(owned(symbol)))
+            }
+            ("GET", ["stocks", "snapshots"]) => Route::Snapshots,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a request for market data.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        matches!(self, Route::Bars | Route::LatestTrades(_) | Route::Snapshots)
+    }
+
+    /// Whether it is safe while the market may be behind what the client has seen.
+    #[must_use]
+    pub fn does_not_age(&self) -> bool {
+        matches!(self, Route::Cancel(_) | Route::CancelAll | Route::Clock | Route::Calendar)
+    }
+
+    /// The endpoint with the same subject. The request log and the faults name it.
+    #[must_use]
+    pub fn endpoint(&self) -> &'static Endpoint {
+        let (method, path) = match self {
+            Route::Account | Route::Positions | Route::Position(_) => ("GET", "account"),
+            Route::Assets | Route::Asset(_) => ("GET", "exchangeInfo"),
+            Route::Clock | Route::Calendar => ("GET", "time"),
+            Route::Place => ("POST", "order"),
+            Route::Orders => ("GET", "allOrders"),
+            Route::Order(_) | Route::OrderByClient => ("GET", "order"),
+            Route::Cancel(_) => ("DELETE", "order"),
+            Route::CancelAll => ("DELETE", "openOrders"),
+            Route::Fills => ("GET", "myTrades"),
+            Route::Bars => ("GET", "klines"),
+            Route::LatestTrades(_) => ("GET", "ticker/price"),
+            Route::Snapshots => ("GET", "ticker/24hr"),
+        };
+        by_path(method, path).expect("the endpoint is in the table")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_has_an_endpoint() {
+        for (method, path, what) in [
+            ("GET", "account", "GET account"),
+            ("GET", "account/activities/FILL", "GET myTrades"),
+            ("GET", "positions", "GET account"),
+            ("GET", "positions/AAPL", "GET account"),
+            ("GET", "assets", "GET exchangeInfo"),
+            ("GET", "assets/AAPL", "GET exchangeInfo"),
+            ("GET", "clock", "GET time"),
+            ("GET", "calendar", "GET time"),
+            ("POST", "orders", "POST order"),
+            ("GET", "orders", "GET allOrders"),
+            ("GET", "orders/1", "GET order"),
+            ("GET", "orders:by_client_order_id", "GET order"),
+            ("DELETE", "orders/1", "DELETE order"),
+            ("DELETE", "orders", "DELETE openOrders"),
+            ("GET", "stocks/bars", "GET klines"),
+            ("GET", "stocks/trades/latest", "GET ticker/price"),
+            ("GET", "stocks/AAPL/trades/latest", "GET ticker/price"),
+            ("GET", "stocks/snapshots", "GET ticker/24hr"),
+        ] {
+            let route = Route::find(method, &format!("/v2/{path}")).expect(path);
+            let endpoint = route.endpoint();
+            assert_eq!(format!("{} {}", endpoint.method, endpoint.path), what);
+        }
+        for (method, path) in [("PUT", "/v2/orders"), ("GET", "/v2/"), ("GET", "/api/v3/order")] {
+            assert_eq!(Route::find(method, path), None);
+        }
+    }
+}
