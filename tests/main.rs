@@ -89,6 +89,8 @@ mod soak;
 #[cfg(test)]
 mod start;
 #[cfg(test)]
+mod stocks_equal;
+#[cfg(test)]
 mod stores;
 #[cfg(test)]
 mod summary;

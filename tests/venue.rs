@@ -10,6 +10,7 @@ mod overlap;
 mod panic;
 mod remote;
 mod silent_stream;
+mod stocks;
 
 use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};

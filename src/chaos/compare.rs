@@ -86,6 +86,10 @@ impl StopOrders {
 
     /// Gives a row of an order or fill its name. Returns whether it is compared.
     fn rename(&self, row: &mut Value) -> bool {
+        // A fee of nothing is paid in no asset.
+        if row.get("fee").is_some_and(|fee| *fee == "0") {
+            row["fee_asset"] = Value::Null;
+        }
         let id = row["client_order_id"].as_str().unwrap_or_default();
         let Some(name) = self.names.get(id) else { return true };
         row["client_order_id"] = json!(name);

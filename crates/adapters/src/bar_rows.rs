@@ -53,7 +53,7 @@ pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<RowDecimal, D::Error
 }
 
 /// The decimal of a JSON number, which may have an exponent.
-fn exact(text: &str) -> Result<Decimal, String> {
+pub(crate) fn exact(text: &str) -> Result<Decimal, String> {
     if text.len() > NUMBER_MAX {
         return Err(format!("a number of {} characters", text.len()));
     }

@@ -10,6 +10,7 @@ pub mod hyperliquid;
 mod json;
 mod keyed;
 pub mod polygon;
+mod replaced;
 
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::SymbolRules;
@@ -23,17 +24,20 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Every external venue. The order is that of the messages.
-pub const EXTERNAL: &[External] = &[binance::EXTERNAL];
+pub const EXTERNAL: &[External] = &[binance::EXTERNAL, alpaca::EXTERNAL];
 
 /// Every source of past bars. The first is the default.
 pub const PUBLIC: &[PublicSource] =
     &[binance::PUBLIC, hyperliquid::PUBLIC, alpaca::PUBLIC, polygon::PUBLIC];
 
 /// The environments of all venues, as `venue.environment` names them. Each venue has some of them.
-pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo"];
+pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo", PAPER];
 
 /// The environment with real money.
 pub const LIVE: &str = "live";
+
+/// The environment of a venue that simulates the fills of an account of its own.
+pub const PAPER: &str = "paper";
 
 /// An external venue: what its adapter tells the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +58,10 @@ pub struct External {
     /// Checks an address that replaces one of this environment's addresses (environment, usual,
     /// given). Without real money, no address may lead to where money is real.
     pub replaces: fn(environment: &str, usual: &str, given: &str) -> Result<(), String>,
+    /// Most symbols that the streams at these addresses carry, on as many connections as allowed.
+    pub most_symbols: fn(addresses: &[String]) -> usize,
+    /// Whether it reports the volumes of all symbols, which a rule for symbols needs.
+    pub lists_volumes: bool,
     /// Prepares the adapter for these addresses and this key. It makes no connection. The error
     /// says why the key cannot be used.
     pub open: fn(addresses: &[String], key: AccountKey) -> Result<Open, String>,

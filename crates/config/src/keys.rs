@@ -152,6 +152,7 @@ keys! {
     "venue.rest": text("", any);
     "venue.streams": text("", any);
     "venue.ws_api": text("", any);
+    "venue.data": text("", any);
     "venue.key": Kind::Secret;
     "venue.secret": Kind::Secret;
     "venue.private_key": Kind::Secret;

@@ -122,19 +122,25 @@ impl Values {
             addresses.push(given);
         }
         self.suits(market, kind, &addresses);
+        self.carries(market, venue, &addresses);
         if quote_asset.is_empty() {
             let text = format!("is required for venue.kind = {kind:?}");
             self.wrong("trading.quote_asset", &text);
         }
         let symbols = match &market.symbols {
             Symbols::Named(list) => list.clone(),
-            Symbols::Auto if !self.text("market.universe.quote").is_empty() => Vec::new(),
+            Symbols::Auto
+                if venue.lists_volumes && !self.text("market.universe.quote").is_empty() =>
+            {
+                Vec::new()
+            }
             Symbols::Auto | Symbols::First(_) => {
-                let text = format!(
-                    "venue.kind = {kind:?} needs a list like [\"BTCUSDT\"], \
-                     or \"auto\" with market.universe.quote"
-                );
-                self.wrong("market.symbols", &text);
+                let text = if venue.lists_volumes {
+                    "a list like [\"BTCUSDT\"], or \"auto\" with market.universe.quote"
+                } else {
+                    "a list like [\"SPY\"]: it lists no volumes of all symbols"
+                };
+                self.wrong("market.symbols", &format!("venue.kind = {kind:?} needs {text}"));
                 Vec::new()
             }
         };
@@ -156,7 +162,8 @@ impl Values {
         let text = self.text("venue.environment");
         let found = venue.environments.iter().find(|name| **name == text);
         found.copied().unwrap_or_else(|| {
-            if everwarm_adapters::ENVIRONMENTS.contains(&text.as_str()) {
+            let named = self.set.contains_key("venue.environment");
+            if named && everwarm_adapters::ENVIRONMENTS.contains(&text.as_str()) {
                 let all = venue.environments.join(", ");
                 self.wrong("venue.environment", &format!("{} has {all}", venue.title));
             }
@@ -183,11 +190,26 @@ impl Values {
         }
     }
 
+    /// Checks that the streams of a venue carry the symbols.
+    fn carries(&mut self, market: &MarketSource, venue: &External, addresses: &[String]) {
+        let Symbols::Named(list) = &market.symbols else { return };
+        let most = (venue.most_symbols)(addresses);
+        if list.len() > most {
+            let (count, title) = (list.len(), venue.title);
+            let text = format!(
+                "has {count} symbols, but this stream of {title} carries {most}. Name fewer, or \
+                 set venue.streams to one that your plan includes"
+            );
+            self.wrong("market.symbols", &text);
+        }
+    }
+
     /// Whether the configuration trades real money. That is possible only in the live environment.
     pub(super) fn live(&mut self, venue: &VenueSource) -> bool {
         let live = self.text("trading.mode") == "live";
         if live && !venue.is_live() {
-            let kinds: Vec<String> = EXTERNAL.iter().map(|v| format!("{:?}", v.kind)).collect();
+            let lives = EXTERNAL.iter().filter(|venue| venue.environments.contains(&LIVE));
+            let kinds: Vec<String> = lives.map(|v| format!("{:?}", v.kind)).collect();
             let kinds = kinds.join(" or ");
             let text = format!("is for venue.kind = {kinds} with venue.environment = {LIVE:?}");
             self.wrong("trading.mode", &text);

@@ -1,5 +1,6 @@
 //! Names: symbols as small copyable values, client order ids as text, and venues.
 
+use serde::de::{self, DeserializeSeed, EnumAccess, VariantAccess as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -252,12 +253,78 @@ impl<V> SymbolMap<V> {
     }
 }
 /// A venue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VenueId {
     /// Binance spot, or a venue with the same protocol.
     #[default]
     Binance,
+    /// Alpaca, or a venue with the same protocol.
+    Alpaca,
+}
+
+/// The stored names of all venues, in the order of their numbers. New ones are appended.
+const VENUES: [VenueId; 2] = [VenueId::Binance, VenueId::Alpaca];
+const NAMES: &[&str] = &["binance", "alpaca"];
+
+impl<'de> Deserialize<'de> for VenueId {
+    /// Reads a venue by name or number. It declares only the first one, so the fingerprints of the
+    /// types of saved states stay as they were: a venue that is appended changes no stored byte.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_enum("VenueId", &NAMES[..1], Venue)
+    }
+}
+
+/// Reads a venue as an enum.
+struct Venue;
+
+impl<'de> Visitor<'de> for Venue {
+    type Value = VenueId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a venue")
+    }
+
+    fn visit_enum<A: EnumAccess<'de>>(self, data: A) -> Result<VenueId, A::Error> {
+        let (venue, rest) = data.variant_seed(VenueName)?;
+        rest.unit_variant()?;
+        Ok(venue)
+    }
+}
+
+/// Reads the name or the number of a venue.
+struct VenueName;
+
+impl<'de> DeserializeSeed<'de> for VenueName {
+    type Value = VenueId;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<VenueId, D::Error> {
+        from.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for VenueName {
+    type Value = VenueId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name or the number of a venue")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<VenueId, E> {
+        let row = usize::try_from(number).ok().and_then(|number| VENUES.get(number));
+        let unknown = || E::invalid_value(de::Unexpected::Unsigned(number), &"a known venue");
+        row.copied().ok_or_else(unknown)
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<VenueId, E> {
+        let rows = NAMES.iter().zip(VENUES);
+        let mut found = rows.filter(|(known, _)| **known == name).map(|(_, venue)| venue);
+        found.next().ok_or_else(|| E::unknown_variant(name, NAMES))
+    }
+
+    fn visit_bytes<E: de::Error>(self, name: &[u8]) -> Result<VenueId, E> {
+        self.visit_str(&String::from_utf8_lossy(name))
+    }
 }
 
 impl VenueId {
@@ -271,6 +338,19 @@ impl VenueId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_venue_is_stored_by_its_name_and_in_states_by_its_number() {
+        for (number, (venue, name)) in VENUES.into_iter().zip(NAMES).enumerate() {
+            let text = serde_json::to_string(&venue).unwrap();
+            assert_eq!(text, format!("{name:?}"));
+            assert_eq!(serde_json::from_str::<VenueId>(&text).unwrap(), venue);
+            assert_eq!(venue as usize, number);
+        }
+        let why = serde_json::from_str::<VenueId>("\"corner\"").unwrap_err().to_string();
+        assert!(why.contains("corner") && why.contains("alpaca"), "{why}");
+        assert!(serde_json::from_str::<VenueId>("7").is_err());
+    }
 
     #[test]
     fn a_symbol_from_outside_is_strict_and_a_stored_one_is_not() {

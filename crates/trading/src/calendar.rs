@@ -103,6 +103,15 @@ mod tests {
     use everwarm_domain::time::DAY;
 
     #[test]
+    fn a_state_may_hold_a_venue_that_was_appended() {
+        use everwarm_kernel::state;
+        let both = [VenueId::Binance, VenueId::Alpaca].map(|venue| (venue, 7_u8));
+        let map = BTreeMap::from(both);
+        let bytes = state::save(1, &map);
+        assert_eq!(state::load::<BTreeMap<VenueId, u8>>(1, &bytes), Ok(map));
+    }
+
+    #[test]
     fn a_day_begins_when_it_was_said_to() {
         let mut calendar = Calendar::default();
         assert_eq!((calendar.day(DAY - 1), calendar.day(DAY)), (0, 1));

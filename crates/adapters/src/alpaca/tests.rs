@@ -269,7 +269,13 @@ async fn rules_are_those_of_the_asset() {
     let asked: Vec<String> = server.asked().into_iter().map(|(target, _)| target).collect();
     assert_eq!(asked, ["/v2/assets/AAPL", "/v2/assets/NOPE"]);
 
-    let whole = Asset { symbol: "A".into(), class: "us_equity".into(), fractionable: false };
+    let whole = Asset {
+        symbol: "A".into(),
+        class: "us_equity".into(),
+        fractionable: false,
+        tradable: true,
+        status: "active".into(),
+    };
     assert_eq!(wire::rules(symbol("A"), &whole).unwrap(), Some(wire::usual_rules(symbol("A"))));
     let coin = Asset { class: "crypto".into(), ..whole.clone() };
     assert_eq!(wire::rules(symbol("A"), &coin), Ok(None));

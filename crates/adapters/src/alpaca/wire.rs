@@ -2,6 +2,7 @@
 
 use crate::bar_rows::{RowDecimal, Rows, number};
 use crate::keyed::ticker;
+use everwarm_domain::bounds;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::money::Decimal;
@@ -12,9 +13,9 @@ use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// What stocks are paid in.
-const QUOTE: &str = "USD";
+pub(super) const QUOTE: &str = "USD";
 /// The class of a stock.
-const STOCK: &str = "us_equity";
+pub(super) const STOCK: &str = "us_equity";
 /// Decimals of a quantity of a stock that is also traded in fractions. The source has nine, but a
 /// recording has at most eight.
 const FRACTION: u32 = 8;
@@ -58,6 +59,28 @@ pub struct Row {
     pub v: RowDecimal,
 }
 
+/// The response to `GET /v2/stocks/{symbol}/trades/latest`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct LatestTrade {
+    trade: LatestPrice,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct LatestPrice {
+    #[serde(deserialize_with = "number")]
+    p: RowDecimal,
+}
+
+impl LatestTrade {
+    /// The price, USD.
+    ///
+    /// # Errors
+    /// It is implausible.
+    pub fn price(self) -> Result<Decimal, String> {
+        bounds::price("price", self.trade.p.0?.normalize())
+    }
+}
+
 /// The response to `GET /v2/assets/{symbol}`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Asset {
@@ -68,6 +91,12 @@ pub struct Asset {
     /// Whether it is also traded in fractions.
     #[serde(default)]
     pub fractionable: bool,
+    /// Whether orders are accepted.
+    #[serde(default)]
+    pub tradable: bool,
+    /// `active`, or something else.
+    #[serde(default)]
+    pub status: String,
 }
 
 /// A field that may be null, but not absent.
@@ -75,13 +104,18 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Op
     Option::deserialize(from)
 }
 
-/// The query for bars, without the size of a page.
+/// The reason for a rejection of a symbol.
+pub(super) fn no_stock(symbol: Symbol) -> String {
+    format!("{symbol} is not the symbol of a stock")
+}
+
+/// The query for bars of a feed, without the size of a page.
 ///
 /// # Errors
 /// It has no such symbol or width.
-pub fn query(range: &BarRange) -> Result<String, String> {
+pub fn query(range: &BarRange, feed: &str) -> Result<String, String> {
     let BarRange { symbol, timeframe, times } = range;
-    let name = ticker(symbol).ok_or_else(|| format!("{symbol} is not the symbol of a stock"))?;
+    let name = ticker(symbol).ok_or_else(|| no_stock(*symbol))?;
     let width = match timeframe {
         Timeframe::M1 => "1Min",
         Timeframe::M5 => "5Min",
@@ -95,7 +129,7 @@ pub fn query(range: &BarRange) -> Result<String, String> {
     };
     let (from, to) = (text(*times.start())?, text(*times.end())?);
     // Raw prices are those of the day: a later split does not change them.
-    let rest = "adjustment=raw&feed=sip&sort=asc";
+    let rest = format!("adjustment=raw&feed={feed}&sort=asc");
     Ok(format!("symbols={name}&timeframe={width}&start={from}&end={to}&{rest}"))
 }
 
@@ -120,6 +154,18 @@ pub fn add(rows: &mut Rows<'_>, range: &BarRange, page: Page) -> Result<Option<S
     Ok(page.next_page_token)
 }
 
+/// The time of an event, in UTC milliseconds. Its nanoseconds are cut off.
+///
+/// # Errors
+/// The text is no time.
+pub(super) fn instant(text: &str) -> Result<UtcMs, String> {
+    let parsed = Some(text).filter(|text| text.len() <= TIME_MAX).and_then(|t| t.parse().ok());
+    let time = parsed.map(|time: Timestamp| time.as_millisecond());
+    let time =
+        time.ok_or_else(|| format!("{:?} is no time like 2026-01-05T14:30:00.123Z", short(text)))?;
+    bounds::time("time", time)
+}
+
 /// A time in UTC milliseconds.
 fn time(text: &str) -> Result<UtcMs, String> {
     let parsed = Some(text).filter(|text| text.len() <= TIME_MAX).and_then(|t| t.parse().ok());
@@ -128,7 +174,7 @@ fn time(text: &str) -> Result<UtcMs, String> {
     time.ok_or_else(|| format!("{:?} is no time like 2026-01-05T14:30:00Z", short(text)))
 }
 
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     text.chars().take(TIME_MAX).collect()
 }
 

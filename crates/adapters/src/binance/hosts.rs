@@ -1,6 +1,6 @@
 //! The addresses of Binance spot by environment. Only one environment has real money.
 
-use everwarm_venue::address::Address;
+use crate::replaced::Place;
 
 /// An environment of the venue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,31 +104,9 @@ impl Environment {
     /// # Errors
     /// The reason why the address is not allowed.
     pub fn takes(self, usual: &str, text: &str) -> Result<(), String> {
-        let address = Address::read(text)?;
-        let scheme = Address::read(usual)?.scheme;
-        if address.scheme != scheme {
-            let bare = scheme.strip_suffix('s').unwrap_or(scheme);
-            if address.scheme != bare {
-                return Err(format!("{text:?} is none of {scheme}"));
-            }
-            if !address.is_loopback() {
-                let text = format!("{text:?} is not encrypted: only on this machine it may be so");
-                return Err(format!("{text}; {scheme} everywhere else"));
-            }
-        }
-        let own = self
-            .row()
-            .2
-            .iter()
-            .any(|own| Address::read(own).is_ok_and(|own| own.host == address.host));
-        if self == Environment::Live || own || address.is_loopback() {
-            return Ok(());
-        }
-        let (host, name) = (address.host, self.name());
-        Err(format!(
-            "{host} is no host of {name}: any other may be where money is real, and is for \
-             environment = \"live\" alone"
-        ))
+        let (_, name, own) = self.row();
+        let live = self == Environment::Live;
+        Place { name, own, live }.takes(usual, text)
     }
 }
 

@@ -37,6 +37,8 @@ pub const EXTERNAL: External = External {
     environments: Environment::NAMES,
     addresses: |environment| Environment::or_testnet(environment).hosts().keys().into(),
     replaces: |environment, usual, given| Environment::or_testnet(environment).takes(usual, given),
+    most_symbols: |_| usize::MAX,
+    lists_volumes: true,
     open: opened,
     conformance: conformance::open,
 };

@@ -101,3 +101,42 @@ fn what_is_missing_or_wrong_is_reported_with_its_key() {
     assert_eq!(wrong(&[("venue.ws_api", "wss://ws-api.binance.com/x")]), ["venue.ws_api"]);
     assert_eq!(wrong(&[("venue.environment", "paper")]), ["venue.environment"]);
 }
+
+#[test]
+fn stocks_have_one_environment_and_as_many_symbols_as_their_stream_carries() {
+    let stocks = |more: &[(&'static str, &'static str)]| {
+        let symbols = ("market.symbols", "AAPL,SPY");
+        let all = [("venue.kind", "alpaca"), symbols, ("trading.quote_asset", "USD")];
+        [&all[..], more].concat()
+    };
+    let found = |more: &[(&'static str, &'static str)]| match loaded(&stocks(more)).unwrap().venue {
+        VenueSource::Remote(remote) => *remote,
+        VenueSource::Simulated => panic!("simulated"),
+    };
+    let usual = found(&[]);
+    assert_eq!((usual.environment, usual.live, usual.open.is_some()), ("paper", false, true));
+    assert_eq!(usual.place(), "Alpaca stocks, paper, at https://paper-api.alpaca.markets");
+    assert!(usual.conformance.is_none());
+    let here = found(&[("venue.data", "http://127.0.0.1:1")]);
+    assert_eq!(here.addresses[3], "http://127.0.0.1:1");
+    let names: Vec<String> = (b'A'..=b'Z').map(|c| char::from(c).to_string()).collect();
+    let most = [names.clone(), ["AA", "AB", "AC", "AD"].map(str::to_owned).into()].concat();
+    let too_many = [most.clone(), vec!["AE".to_owned()]].concat();
+    let leak = |list: Vec<String>| -> &'static str { list.join(",").leak() };
+    assert_eq!(found(&[("market.symbols", leak(most))]).symbols.len(), 30);
+    let too_many = leak(too_many);
+    assert_eq!(wrong(&stocks(&[("market.symbols", too_many)])), ["market.symbols"]);
+    let paid = ("venue.streams", "wss://stream.data.alpaca.markets/v2/sip");
+    assert_eq!(found(&[("market.symbols", too_many), paid]).symbols.len(), 31);
+    let by_rule = [("market.symbols", "auto"), ("market.universe.quote", "USD")];
+    assert_eq!(wrong(&stocks(&by_rule)), ["market.symbols"], "it lists no volumes");
+    for environment in ["live", "testnet", "demo"] {
+        let given = [("venue.environment", environment)];
+        assert_eq!(wrong(&stocks(&given)), ["venue.environment"], "{environment}");
+    }
+    assert_eq!(wrong(&stocks(&[("trading.mode", "live")])), ["trading.mode"]);
+    let live_host = ("venue.rest", "https://api.alpaca.markets");
+    assert_eq!(wrong(&stocks(&[live_host])), ["venue.rest"], "money is real there");
+    let two_keys = [("venue.secret", ""), ("venue.private_key", "env:PEM")];
+    assert_eq!(wrong(&stocks(&two_keys)), ["venue.private_key"]);
+}
