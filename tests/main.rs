@@ -101,6 +101,8 @@ mod third_adapter;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod under_kills;
+#[cfg(test)]
 mod venue;
 #[cfg(test)]
 mod wire;

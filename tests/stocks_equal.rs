@@ -1,12 +1,13 @@
 //! Whole days of stocks, traded at an exchange with the protocol of Alpaca, under kills: they come
 //! to what the plain loop comes to.
 
-use crate::kit::{Folder, PATIENCE};
+use crate::kit::Folder;
+use crate::under_kills::{facts, run, runtime};
 use everwarm::adapters::places;
 use everwarm::chaos::compare::{Picture, ledger, ours};
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::{feed, plain};
-use everwarm::daemon_run::{APPLICATION, Connection, DaemonRun, DaemonRunParts, LIVE_FILE};
+use everwarm::daemon_run::Connection;
 use everwarm::plain_run::STOP_ORDERS;
 use everwarm_adapters::{AccountKey, External, Signing};
 use everwarm_domain::fact::{Body, Market as MarketFact};
@@ -14,52 +15,25 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
-use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::Passing;
 use everwarm_history as history;
-use everwarm_kernel::chance;
-use everwarm_kernel::fact::Fact;
-use everwarm_runtime::chaos::{Chaos, Injected};
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::faults::{Fault, Kind, prepare};
 use everwarm_sim::market::{Market, Window, stocks};
 use everwarm_sim::server::requests::{self, Entry};
 use everwarm_sim::wire::sign::{DEMO_KEY, DEMO_SECRET};
 use everwarm_sim::{InitialBooks, Pace, Protocol, SimHandle, SimOptions, start};
-use everwarm_trading::specs;
 use everwarm_venue::rate_limit::Note;
 use everwarm_venue::simulated::Admin;
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
 
 /// Days that are traded: a week from Thursday on, with a weekend in it.
 const DAYS: i64 = 6;
 /// Where they begin: 2026-01-08T14:00Z, half an hour before the market opens.
 const START: UtcMs = 1_767_880_800_000;
-/// Wall time between two kills.
-const BETWEEN: Duration = Duration::from_millis(15);
 /// Inputs after which the daemon is stopped and started again, one after the other.
 const RUNS: [u64; 2] = [1_200, 3_000];
-/// Who is killed.
-const KILLED: [&str; 12] = [
-    "gateway",
-    "private",
-    "feed",
-    "closer",
-    "universe",
-    "clock",
-    "config",
-    "roll-up",
-    "indicator",
-    "decision",
-    "order-manager",
-    "ledger",
-];
-
 fn market() -> Box<dyn Market> {
     // Cheap ones: an order is of several shares.
     let names = ["BAC", "F", "T"].map(|name| Symbol::named(name).unwrap());
@@ -83,10 +57,6 @@ fn days() -> Feed {
     }
 }
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
-}
-
 /// How a daemon reaches the exchange: by the adapter of Alpaca, in step with it.
 fn connection(exchange: &SimHandle) -> Connection {
     let port = exchange.addr.port();
@@ -107,60 +77,6 @@ fn connection(exchange: &SimHandle) -> Connection {
         passing: Passing::Lockstep,
         note: Note::default(),
     }
-}
-
-/// One run of the daemon, until its journal holds `until` inputs or the market has ended; whether
-/// it has. Somebody is killed again and again.
-fn run(folder: &Folder, exchange: &SimHandle, feed: &Feed, until: u64, dice: &mut u64) -> bool {
-    let (supervisors, workers) = (runtime(1), runtime(2));
-    let parts = DaemonRunParts {
-        followers: &[],
-        store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
-        archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
-        chaos: Chaos::off(),
-        connection: connection(exchange),
-        content: Content::new(&feed.settings, Vec::new(), Vec::new()),
-        installation: "rig".to_owned(),
-        stages: specs(),
-        exchange: None,
-        workers_on: workers.handle().clone(),
-        retry: Duration::from_millis(300),
-        on_failure: Arc::new(|why| panic!("{why}")),
-        on_resume: Arc::new(|_, _| ()),
-        observer: Arc::new(|_| ()),
-    };
-    let ended = supervisors.block_on(async {
-        let mut life = DaemonRun::recover_and_start(parts, |_, _| Vec::new()).await.unwrap();
-        let waited = tokio::time::timeout(PATIENCE * 3, async {
-            while !*life.ended.borrow_and_update() && life.world.journal.head() < until {
-                tokio::time::sleep(BETWEEN).await;
-                let n = usize::try_from(chance::draw(dice) % KILLED.len() as u64).unwrap();
-                let path = life.world.places.of(KILLED[n]);
-                life.world.directory.inject_kill(&path, &Injected("planned".to_owned()));
-            }
-        });
-        let progress = || life.world.journal.progress();
-        assert!(waited.await.is_ok(), "it does not go on: {:?}", progress());
-        let ended = *life.ended.borrow();
-        life.end(PATIENCE).await;
-        ended
-    });
-    supervisors.shutdown_timeout(Duration::from_secs(5));
-    workers.shutdown_timeout(Duration::from_secs(5));
-    ended
-}
-
-/// All facts of a data directory, by row.
-fn facts(folder: &Folder) -> Vec<(u64, Fact<Body>)> {
-    let store = Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap();
-    let mut facts = Vec::new();
-    store
-        .scan(0, &mut |row, fact: Fact<Body>| {
-            facts.push((row, fact));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    facts
 }
 
 #[test]
@@ -207,9 +123,12 @@ fn compare(name: &str, faults: &[Fault]) {
     let exchange = other.block_on(start(options)).unwrap();
     let mut dice = 11;
     for until in RUNS {
-        assert!(!run(&folder, &exchange, &feed, until, &mut dice), "the days are too short");
+        assert!(
+            !run(&folder, connection(&exchange), &feed, until, &mut dice),
+            "the days are too short"
+        );
     }
-    assert!(run(&folder, &exchange, &feed, u64::MAX, &mut dice));
+    assert!(run(&folder, connection(&exchange), &feed, u64::MAX, &mut dice));
     let base = format!("http://127.0.0.1:{}", exchange.addr.port());
     let admin = Admin::new(&base, &exchange.token).unwrap();
     let theirs = ledger(&other.block_on(admin.ledger()).unwrap());

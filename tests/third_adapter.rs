@@ -3,61 +3,33 @@
 
 mod corner;
 
-use crate::kit::{Folder, PATIENCE};
+use crate::kit::Folder;
+use crate::under_kills::{facts, run};
 use corner::Corner;
 use everwarm::adapters::places;
 use everwarm::chaos::compare::{Picture, ledger, ours};
 use everwarm::chaos::rig::Feed;
 use everwarm::chaos::{feed, plain};
-use everwarm::daemon_run::{APPLICATION, Connection, DaemonRun, DaemonRunParts, LIVE_FILE};
+use everwarm::daemon_run::Connection;
 use everwarm_domain::fact::{Analysis, Body, Market as MarketFact};
-use everwarm_domain::id::Symbol;
-use everwarm_domain::instrument::Instrument;
-use everwarm_domain::market::{Bar, RolledBar};
+use everwarm_domain::market::RolledBar;
 use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::time::{DAY, MINUTE, Timeframe, UtcMs};
-use everwarm_edge::operation::config::Content;
 use everwarm_edge::world::Passing;
 use everwarm_history as history;
-use everwarm_kernel::chance;
-use everwarm_kernel::fact::Fact;
-use everwarm_runtime::chaos::{Chaos, Injected};
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_sim::market::{Market, Seeded};
+use everwarm_sim::market::{InSessions, Market, Seeded, Window};
 use everwarm_sim::{InitialBooks, Local};
-use everwarm_trading::specs;
 use everwarm_venue::rate_limit::Note;
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
 
 /// Days that are traded.
 const DAYS: i64 = 8;
 /// Where they begin: 2026-01-05T00:00Z.
 const START: UtcMs = 1_767_571_200_000;
-/// Wall time between two kills.
-const BETWEEN: Duration = Duration::from_millis(15);
 /// Inputs after which the daemon is stopped and started again, one after the other.
 const RUNS: [u64; 2] = [1_500, 3_500];
-/// Who is killed.
-const KILLED: [&str; 12] = [
-    "gateway",
-    "private",
-    "feed",
-    "closer",
-    "universe",
-    "clock",
-    "config",
-    "roll-up",
-    "indicator",
-    "decision",
-    "order-manager",
-    "ledger",
-];
-
 /// Hours of the session of a day, UTC.
 const OPEN: std::ops::Range<i64> = 14..21;
 
@@ -72,46 +44,14 @@ fn sessions() -> Sessions {
 }
 
 /// A seeded market that trades in sessions, and ends.
-struct Days(Seeded, Sessions);
-
-impl Days {
-    fn is_open(&self, close: UtcMs) -> bool {
-        self.1.is_open(close - MINUTE)
-    }
-}
-
-impl Market for Days {
-    fn instruments(&self) -> &[Instrument] {
-        self.0.instruments()
-    }
-
-    fn start(&self) -> UtcMs {
-        self.0.start()
-    }
-
-    fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
-        let mut close = self.0.next_close(after)?;
-        while !self.is_open(close) {
-            close = self.0.next_close(close)?;
-        }
-        (close <= START + DAYS * DAY).then_some(close)
-    }
-
-    fn bars_closing(&mut self, close: UtcMs) -> Vec<Bar> {
-        if self.is_open(close) { self.0.bars_closing(close) } else { Vec::new() }
-    }
-
-    fn bars(&mut self, symbol: Symbol, from: UtcMs, to: UtcMs, limit: usize) -> Vec<Bar> {
-        let mut bars = self.0.bars(symbol, from, to, usize::MAX);
-        bars.retain(|bar| self.1.is_open(bar.open_time));
-        bars.truncate(limit);
-        bars
-    }
+fn market() -> Box<dyn Market> {
+    let market = InSessions::over(Box::new(Seeded::new(5, 3, START, 9_000)), sessions());
+    Box::new(Window::of(Box::new(market), None, Some(START + DAYS * DAY)))
 }
 
 fn days() -> Feed {
     Feed {
-        market: Arc::new(|| Box::new(Days(Seeded::new(5, 3, START, 9_000), sessions()))),
+        market: Arc::new(market),
         setup: InitialBooks { seed: 5, ..InitialBooks::default() },
         settings: feed::settings(),
         sessions: sessions(),
@@ -121,16 +61,10 @@ fn days() -> Feed {
     }
 }
 
-fn runtime(workers: usize) -> Runtime {
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build().unwrap()
-}
-
-/// One run of the daemon, until its journal holds `until` inputs or the market has ended; whether
-/// it has. Somebody is killed again and again.
-fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64) -> bool {
-    let (supervisors, workers) = (runtime(1), runtime(2));
+/// How a daemon reaches the venue.
+fn connection(corner: &Corner) -> Connection {
     let opened = corner.clone();
-    let connection = Connection {
+    Connection {
         places: places("corner"),
         open: Arc::new(move |opening| Ok(opened.ports(&opening))),
         wheel: Some(Arc::new(corner.clone())),
@@ -140,55 +74,7 @@ fn run(folder: &Folder, corner: &Corner, feed: &Feed, until: u64, dice: &mut u64
         compare: None,
         passing: Passing::Lockstep,
         note: Note::default(),
-    };
-    let parts = DaemonRunParts {
-        followers: &[],
-        store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),
-        archive: Arc::new(Archive::open(&folder.0.join(history::FILE)).unwrap()),
-        chaos: Chaos::off(),
-        connection,
-        content: Content::new(&feed.settings, Vec::new(), Vec::new()),
-        installation: "rig".to_owned(),
-        stages: specs(),
-        exchange: None,
-        workers_on: workers.handle().clone(),
-        retry: Duration::from_millis(300),
-        on_failure: Arc::new(|why| panic!("{why}")),
-        on_resume: Arc::new(|_, _| ()),
-        observer: Arc::new(|_| ()),
-    };
-    let ended = supervisors.block_on(async {
-        let mut life = DaemonRun::recover_and_start(parts, |_, _| Vec::new()).await.unwrap();
-        let waited = tokio::time::timeout(PATIENCE * 3, async {
-            while !*life.ended.borrow_and_update() && life.world.journal.head() < until {
-                tokio::time::sleep(BETWEEN).await;
-                let n = usize::try_from(chance::draw(dice) % KILLED.len() as u64).unwrap();
-                let path = life.world.places.of(KILLED[n]);
-                life.world.directory.inject_kill(&path, &Injected("planned".to_owned()));
-            }
-        });
-        let progress = || life.world.journal.progress();
-        assert!(waited.await.is_ok(), "it does not go on: {:?}", progress());
-        let ended = *life.ended.borrow();
-        life.end(PATIENCE).await;
-        ended
-    });
-    supervisors.shutdown_timeout(Duration::from_secs(5));
-    workers.shutdown_timeout(Duration::from_secs(5));
-    ended
-}
-
-/// All facts of a data directory, by row.
-fn facts(folder: &Folder) -> Vec<(u64, Fact<Body>)> {
-    let store = Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap();
-    let mut facts = Vec::new();
-    store
-        .scan(0, &mut |row, fact: Fact<Body>| {
-            facts.push((row, fact));
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-    facts
+    }
 }
 
 #[test]
@@ -197,9 +83,12 @@ fn a_third_adapter_trades_whole_days_under_kills_like_the_plain_loop() {
     let corner = Corner::open(Local::open((feed.market)(), &feed.setup), sessions());
     let mut dice = 11;
     for until in RUNS {
-        assert!(!run(&folder, &corner, &feed, until, &mut dice), "the days are too short");
+        assert!(
+            !run(&folder, connection(&corner), &feed, until, &mut dice),
+            "the days are too short"
+        );
     }
-    assert!(run(&folder, &corner, &feed, u64::MAX, &mut dice));
+    assert!(run(&folder, connection(&corner), &feed, u64::MAX, &mut dice));
     let ids = corner.client_ids();
     assert!(ids.len() > 20, "{} orders are few", ids.len());
     assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "no order twice");

@@ -36,7 +36,7 @@ pub const ENVIRONMENTS: &[&str] = &[LIVE, "testnet", "demo", PAPER];
 /// The environment with real money.
 pub const LIVE: &str = "live";
 
-/// The environment of a venue that simulates the fills of an account of its own.
+/// An environment with play money at live prices.
 pub const PAPER: &str = "paper";
 
 /// An external venue: what its adapter tells the configuration.

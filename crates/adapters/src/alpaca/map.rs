@@ -164,7 +164,7 @@ pub fn trade(fill: &Fill) -> Result<Trade, String> {
     Ok(Trade { venue_order_id, symbol, side: side(&fill.side)?, fill: it })
 }
 
-/// The account: dollars and shares. What may be spent is what is there: never credit.
+/// The account: dollars and shares. Free dollars are at most the cash, so no credit is spent.
 ///
 /// # Errors
 /// The account is not in dollars.

@@ -14,7 +14,7 @@ use crate::market::{Market, Paused};
 use crate::server::connections::Line;
 use crate::server::hub::{Kind, LogOn, STREAMS_MAX, Subscriptions, Ticket};
 use crate::server::request_queue::{Desk, Published};
-use crate::server::sockets::{MESSAGE_MAX, named, pump};
+use crate::server::sockets::{MESSAGE_MAX, Manner, Sent, named, pump};
 use crate::wire::intervals::INTERVALS;
 use crate::wire::klines;
 use crate::wire::streams::{self, Before};
@@ -77,20 +77,17 @@ pub async fn feed(
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::Market, id, false);
         desk.hub.answer(&ticket, |_| vec![success("connected")]);
-        let ends = (socket, waiting);
-        let take = |request: &Map<String, Value>| take(&desk, &ticket, feed, request);
-        let pumping = async {
-            if packed {
-                packed::pump(&desk, &line, ends, take).await;
-            } else {
-                pump(&desk, &line, ends, None, |text| {
-                    // An unreadable request becomes one without members.
-                    take(&serde_json::from_str(&text).unwrap_or_default());
-                    ready(())
-                })
-                .await;
-            }
+        // An unreadable request becomes one without members.
+        let read = |sent: Sent| match (packed, sent) {
+            (true, Sent::Bytes(bytes)) => packed::read(&bytes).unwrap_or_default(),
+            (true, Sent::Text(_)) => Map::new(),
+            (false, sent) => serde_json::from_str(&sent.into_text()).unwrap_or_default(),
         };
+        let manner = if packed { packed::MANNER } else { Manner::PLAIN };
+        let pumping = pump(&desk, &line, (socket, waiting), manner, |sent| {
+            take(&desk, &ticket, feed, &read(sent));
+            ready(())
+        });
         tokio::pin!(pumping);
         tokio::select! {
             () = &mut pumping => {}

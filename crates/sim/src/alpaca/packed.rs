@@ -2,25 +2,15 @@
 //! A client asks for it with a header when it connects.
 
 use super::times;
-use crate::server::connections::Line;
-use crate::server::queue::{Frame, Waiting};
-use crate::server::request_queue::{Desk, Phase};
-use crate::server::sockets::Patience;
-use axum::body::Bytes;
-use axum::extract::ws::{Message, WebSocket};
+use crate::server::sockets::Manner;
+use axum::extract::ws::Message;
 use axum::http::{HeaderMap, header};
 use everwarm_domain::time::UtcMs;
-use everwarm_runtime::clock;
-use futures_util::SinkExt;
 use rmp_serde::{Deserializer, MSGPACK_EXT_STRUCT_NAME};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::io::Cursor;
-use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-/// Most messages that are written together.
-const BATCH: usize = 256;
 /// Deepest nesting of a request. The largest valid one has two levels.
 const DEPTH: usize = 8;
 /// The type of the extension that holds a time.
@@ -120,82 +110,9 @@ impl Serialize for Octets<'_> {
     }
 }
 
-/// Carries messages both ways until one side ends the connection, as the connections with JSON do.
-/// An unreadable request becomes one without members.
-pub async fn pump(
-    desk: &Desk,
-    line: &Line,
-    (mut socket, mut waiting): (WebSocket, Waiting),
-    mut take: impl FnMut(&Map<String, Value>),
-) {
-    let mut phase = desk.phase();
-    let Patience { ping, pong, life, .. } = desk.patience();
-    let mut ping = interval(ping);
-    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ping.reset();
-    let end = sleep(life);
-    tokio::pin!(end);
-    let mut pinged = Bytes::new();
-    let mut pong_at = clock::now();
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        tokio::select! {
-            count = waiting.take(&mut batch, BATCH) => {
-                match timeout(pong, write(&mut socket, &mut batch)).await {
-                    Ok(Ok(None)) if count > 0 => {}
-                    Ok(Ok(Some(Command::Close(after)))) => {
-                        end.as_mut().reset(Instant::now() + after);
-                    }
-                    Ok(Ok(Some(Command::Cut))) => return line.cut(),
-                    Ok(Ok(None) | Err(_)) | Err(_) => break,
-                }
-            }
-            got = socket.recv() => match got {
-                Some(Ok(Message::Binary(bytes))) => take(&read(&bytes).unwrap_or_default()),
-                Some(Ok(Message::Text(_))) => take(&Map::new()),
-                // Only a pong with the payload of the last ping shows that the client is alive.
-                Some(Ok(Message::Pong(payload))) if payload == pinged => pong_at = clock::now(),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            },
-            _ = ping.tick() => {
-                let late = pong_at.elapsed() > pong;
-                pinged = Bytes::from(clock::wall().utc().to_string());
-                if late || socket.send(Message::Ping(pinged.clone())).await.is_err() {
-                    break;
-                }
-            }
-            () = &mut end => break,
-            () = Phase::over(&mut phase) => break,
-        }
-    }
-    // The close frame need not arrive.
-    drop(timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await);
-}
-
-/// How a connection ends.
-enum Command {
-    Close(Duration),
-    Cut,
-}
-
-/// Sends the messages of a batch. Returns the command to end, if there is one.
-async fn write(
-    socket: &mut WebSocket,
-    batch: &mut Vec<Frame>,
-) -> Result<Option<Command>, axum::Error> {
-    let mut command = None;
-    for frame in batch.drain(..) {
-        match frame {
-            Frame::Text(text) => socket.feed(Message::Binary(written(&text).into())).await?,
-            Frame::Bytes(bytes) => socket.feed(Message::Binary(bytes.into())).await?,
-            Frame::Close(after) => command = Some(Command::Close(after)),
-            Frame::Cut => command = Some(Command::Cut),
-        }
-    }
-    socket.flush().await?;
-    Ok(command)
-}
+/// The manner of such a connection.
+pub const MANNER: Manner =
+    Manner { limit: None, frame: |text| Message::Binary(written(&text).into()) };
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use super::rest::known;
 use crate::server::connections::Line;
 use crate::server::hub::{Kind, Subscriptions};
 use crate::server::request_queue::Desk;
-use crate::server::sockets::{MESSAGE_MAX, named, pump};
+use crate::server::sockets::{MESSAGE_MAX, Manner, named, pump};
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, State};
 use axum::http::HeaderMap;
@@ -29,8 +29,8 @@ pub async fn stream(
     let id = named(&headers);
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
-        pump(&desk, &line, (socket, waiting), None, |text| {
-            desk.hub.answer(&ticket, |own| vec![control(own, &text)]);
+        pump(&desk, &line, (socket, waiting), Manner::PLAIN, |sent| {
+            desk.hub.answer(&ticket, |own| vec![control(own, &sent.into_text())]);
             ready(())
         })
         .await;

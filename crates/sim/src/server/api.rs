@@ -8,7 +8,7 @@ use super::limits::{Used, seconds};
 use super::request_queue::Desk;
 use super::rest::refuse;
 use super::routes::by_name;
-use super::sockets::{MESSAGE_MAX, named, pump};
+use super::sockets::{MESSAGE_MAX, Manner, Sent, named, pump};
 use crate::faults::{Falsified, Hit};
 use crate::wire::error::ApiError;
 use crate::wire::params::Params;
@@ -48,8 +48,12 @@ pub async fn api(
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
         let (desk, line, ticket) = (&*desk, &line, &ticket);
-        let take = |text| asked(desk, line, ticket, text);
-        pump(desk, line, (socket, waiting), None, take).await;
+        let take = |sent| async move {
+            if let Sent::Text(text) = sent {
+                asked(desk, line, ticket, text).await;
+            }
+        };
+        pump(desk, line, (socket, waiting), Manner::PLAIN, take).await;
         desk.hub.leave(ticket);
     })
 }

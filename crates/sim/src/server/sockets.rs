@@ -3,7 +3,6 @@
 use super::connections::Line;
 use super::hub::{Kind, STREAMS_MAX, Subscriptions};
 use super::limits::{Used, seconds};
-use super::protocol::Protocol;
 use super::queue::{Frame, Waiting};
 use super::request_queue::{Desk, Phase};
 use super::rest::refuse;
@@ -124,9 +123,11 @@ fn market(
             own.streams.extend(wanted);
             Vec::new()
         });
-        let limit = Some(MESSAGES_PER_SECOND);
-        pump(&desk, &line, (socket, waiting), limit, |text| {
-            desk.hub.answer(&ticket, |own| vec![control(own, &text).to_string()]);
+        let manner = Manner { limit: Some(MESSAGES_PER_SECOND), ..Manner::PLAIN };
+        pump(&desk, &line, (socket, waiting), manner, |sent| {
+            if let Sent::Text(text) = sent {
+                desk.hub.answer(&ticket, |own| vec![control(own, &text).to_string()]);
+            }
             ready(())
         })
         .await;
@@ -200,13 +201,47 @@ fn property(request: &Value) -> Option<(&str, Option<bool>)> {
     Some((list.first()?.as_str()?, list.get(1).and_then(Value::as_bool)))
 }
 
+/// A message of a client.
+#[derive(Debug)]
+pub enum Sent {
+    /// In a text frame.
+    Text(String),
+    /// In a binary frame.
+    Bytes(Bytes),
+}
+
+impl Sent {
+    /// The text, from either frame. Bytes that are no text become an unreadable message.
+    #[must_use]
+    pub fn into_text(self) -> String {
+        match self {
+            Sent::Text(text) => text,
+            Sent::Bytes(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+}
+
+/// The differences between the connections of the protocols.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner {
+    /// Most messages that a client may send in a second; none: any number.
+    pub limit: Option<u32>,
+    /// Makes the frame of a text that is sent.
+    pub frame: fn(String) -> Message,
+}
+
+impl Manner {
+    /// Texts in text frames, and any number of messages.
+    pub const PLAIN: Manner = Manner { limit: None, frame: |text| Message::Text(text.into()) };
+}
+
 /// Carries messages both ways until one side ends the connection.
 pub async fn pump<F: Future<Output = ()>>(
     desk: &Desk,
     line: &Line,
     (mut socket, mut waiting): (WebSocket, Waiting),
-    limit: Option<u32>,
-    mut take: impl FnMut(String) -> F,
+    Manner { limit, frame }: Manner,
+    mut take: impl FnMut(Sent) -> F,
 ) {
     let mut phase = desk.phase();
     let Patience { ping, pong, life, .. } = desk.patience();
@@ -222,7 +257,7 @@ pub async fn pump<F: Future<Output = ()>>(
     loop {
         tokio::select! {
             count = waiting.take(&mut batch, BATCH) => {
-                let sent = timeout(pong, write(&mut socket, &mut batch));
+                let sent = timeout(pong, write(&mut socket, &mut batch, frame));
                 match sent.await {
                     Ok(Ok(None)) if count > 0 => {}
                     Ok(Ok(Some(Frame::Close(after)))) => {
@@ -244,16 +279,15 @@ pub async fn pump<F: Future<Output = ()>>(
                     break;
                 }
                 match got {
-                    Some(Ok(Message::Text(text))) => take(text.as_str().to_owned()).await,
+                    Some(Ok(Message::Text(text))) => {
+                        take(Sent::Text(text.as_str().to_owned())).await;
+                    }
+                    Some(Ok(Message::Binary(bytes))) => take(Sent::Bytes(bytes)).await,
                     // Only a pong with the payload of the last ping shows that the client is alive.
                     Some(Ok(Message::Pong(payload))) if payload == pinged => {
                         pong_at = clock::now();
                     }
-                    Some(Ok(Message::Binary(bytes))) if desk.protocol == Protocol::Alpaca => {
-                        // Bytes that are no text become an unreadable message.
-                        take(String::from_utf8_lossy(&bytes).into_owned()).await;
-                    }
-                    Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 }
             }
@@ -276,11 +310,12 @@ pub async fn pump<F: Future<Output = ()>>(
 async fn write(
     socket: &mut WebSocket,
     batch: &mut Vec<Frame>,
+    message: fn(String) -> Message,
 ) -> Result<Option<Frame>, axum::Error> {
     let mut other = None;
     for frame in batch.drain(..) {
         match frame {
-            Frame::Text(text) => socket.feed(Message::Text(text.into())).await?,
+            Frame::Text(text) => socket.feed(message(text)).await?,
             Frame::Bytes(bytes) => socket.feed(Message::Binary(bytes.into())).await?,
             Frame::Close(_) | Frame::Cut => other = Some(frame),
         }
