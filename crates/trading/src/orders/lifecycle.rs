@@ -67,8 +67,9 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
         (S::Intent, E::Sent) => S::Sent,
         (S::Intent, E::Lapsed) => S::Expired,
         // It was sent at the moment in which it lapsed.
-        (S::Expired, E::Sent) => S::Sent,
-        (S::Sent | S::Unknown, E::Lost) => S::Unknown,
+        (S::Expired | S::Unknown, E::Sent) => S::Sent,
+        // A granted attempt is not sent any more, and one before it may still arrive: `Intent`.
+        (S::Intent | S::Sent | S::Unknown, E::Lost) => S::Unknown,
         (S::Sent | S::Unknown, E::Granted) => S::Intent,
         (S::Sent | S::Unknown, E::Refused) => S::Rejected,
         // Proved absent or refused, and too late for another attempt.
@@ -110,7 +111,6 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
         | (S::Expired, E::Granted | E::Refused | E::Lapsed | E::Rejected)
         | (
             S::Sent
-            | S::Unknown
             | S::Open
             | S::PartlyFilled
             | S::Filled
@@ -123,7 +123,6 @@ pub fn next(status: OrderStatus, event: Event) -> Result<OrderStatus, Illegal> {
             S::Open | S::PartlyFilled | S::Filled | S::Cancelled | S::Rejected | S::Expired,
             E::Withdrawn,
         )
-        | (S::Intent, E::Lost)
         | (S::PartlyFilled | S::Cancelled, E::Rejected)
         | (S::Rejected, E::Opened | E::PartFilled | E::Filled | E::Cancelled | E::Expired) => {
             return Err(Illegal { status, event });
@@ -197,9 +196,9 @@ mod tests {
             S::Expired => 'E',
         };
         //              SLGRLOPFCREW
-        let expected = "S...EOPFCREC \
+        let expected = "SU..EOPFCREC \
                         .UIREOPFCREC \
-                        .UIREOPFCREC \
+                        SUIREOPFCREC \
                         .O...OPFCRE. \
                         .P...PPFC.E. \
                         .F...FFFFFF. \

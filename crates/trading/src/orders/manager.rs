@@ -126,8 +126,18 @@ impl Manager {
     fn lapse(&self, out: &mut Out<Body>) {
         for order in self.book.living().filter(|order| order.is_due()) {
             if self.book.time > order.intent.valid_until {
-                Self::change(order, Event::Lapsed, "not sent in time", out);
+                self.give_up(order, Event::Lapsed, "not sent in time", out);
             }
+        }
+    }
+
+    /// Ends an order whose granted attempt is not sent. While an earlier attempt can still arrive,
+    /// the order stays open and is queried.
+    fn give_up(&self, order: &Order, event: Event, why: &str, out: &mut Out<Body>) {
+        if order.may_end(self.book.time) {
+            Self::change(order, event, why, out);
+        } else {
+            Self::change(order, Event::Lost, &may_still_arrive(why), out);
         }
     }
 
@@ -140,8 +150,7 @@ impl Manager {
         let (late, refused) = (self.book.time > order.intent.valid_until, order.was_refused());
         let withdrawn = self.book.is_withdrawn(&order.intent.client_id);
         if (late || refused || withdrawn) && !may_end {
-            let why = format!("{why}; an attempt before it may still arrive");
-            Self::change(order, Event::Lost, &why, out);
+            Self::change(order, Event::Lost, &may_still_arrive(why), out);
             return;
         }
         if refused {
@@ -311,7 +320,7 @@ impl Manager {
     /// Ends a withdrawn order that was not sent. The gateway cancels the others.
     fn withdrawn(&self, id: &ClientOrderId, reason: &str, out: &mut Out<Body>) {
         if let Some(order) = self.book.get(id).filter(|order| order.is_due()) {
-            Self::change(order, Event::Withdrawn, &format!("withdrawn: {reason}"), out);
+            self.give_up(order, Event::Withdrawn, &format!("withdrawn: {reason}"), out);
         }
     }
 
@@ -323,6 +332,11 @@ impl Manager {
             }
         }
     }
+}
+
+/// Why an order stays open although it is not sent again.
+fn may_still_arrive(why: &str) -> String {
+    format!("{why}; an attempt before it may still arrive")
 }
 
 impl Stage for Manager {

@@ -52,7 +52,6 @@ pub(super) fn proves_absence(order: &Order, asked: UtcMs) -> bool {
     let unclear = matches!(order.status, OrderStatus::Sent | OrderStatus::Unknown);
     unclear
         && order.reported_status.is_none()
-        && order.is_current(order.sent())
         && order.absent.is_some_and(|first| match order.attempt.map(|attempt| attempt.proof) {
             Some(Proof::ById) => true,
             Some(Proof::ByAbsenceAndTrades) | None => asked.saturating_sub(first) >= PROOF_GAP_MS,

@@ -73,6 +73,46 @@ fn a_venue_with_unique_ids_ends_an_order_once_all_its_attempts_are_settled() {
 }
 
 #[test]
+fn a_granted_attempt_that_is_not_sent_ends_no_order_whose_first_attempt_may_arrive() {
+    // The venue does not know the id, so another attempt is granted. The daemon is down until it
+    // is too late for that one.
+    let settled = VALID_UNTIL + 60_000;
+    let by_id = |attempt, at| sent_as(attempt, at, Some(settled), Proof::ById);
+    let granted = [approved(ID), by_id(1, T), absent(T + 1)];
+    let late = || {
+        let mut manager = Manager::default();
+        assert_eq!(run_on(&mut manager, &granted), "Intent | Sent | Granted 2");
+        assert_eq!(run_on(&mut manager, &[clock(VALID_UNTIL + 1)]), "Unknown");
+        manager
+    };
+    let mut manager = late();
+    assert_eq!(due(&manager, T), [0; 0], "it is not sent again");
+    assert_eq!(manager.book().to_query(VALID_UNTIL + 1).len(), 1, "but queried");
+    let appended = run_on(&mut manager, &[absent(VALID_UNTIL + 2), absent(settled + 1)]);
+    assert_eq!(appended, " | Expired", "once the first attempt can no longer arrive");
+    let filled = || reported(S::Filled, "10", &[trade(1, "1", "10")]);
+    let found = run_on(&mut late(), &[absent(VALID_UNTIL + 2), filled()]);
+    assert_eq!(found, " | fill 1=1 x10, Filled 10", "the first attempt arrived late");
+    // The second attempt left at the moment in which it lapsed.
+    let mut manager = late();
+    let appended = run_on(&mut manager, &[by_id(2, VALID_UNTIL), filled()]);
+    assert_eq!(appended, "Sent | fill 1=1 x10, Filled 10");
+    assert!(manager.book().conflicts.is_empty());
+    // The same order, withdrawn instead.
+    let mut manager = Manager::default();
+    run_on(&mut manager, &granted);
+    let withdrawn = Decision::Withdrawn {
+        client_id: id(ID),
+        strategy: "sma_cross".to_owned(),
+        symbol: sym("BTCUSDT"),
+        side: everwarm_domain::order::Side::Buy,
+        reason: "the signal ended".to_owned(),
+    };
+    assert_eq!(run_on(&mut manager, &[Body::Decision(withdrawn)]), "Unknown");
+    assert_eq!(run_on(&mut manager, &[absent(T + 9), absent(settled + 1)]), " | Cancelled");
+}
+
+#[test]
 fn a_venue_says_how_long_its_requests_may_arrive() {
     let quick = sent_as(1, T, Some(T + 3), Proof::ByAbsenceAndTrades);
     let all = [approved(ID), quick, absent(T + 3), absent(T + 4), absent(T + 1_004)];
