@@ -5,16 +5,16 @@
 use crate::orders::send_state::SendState;
 use crate::world::World;
 use everwarm_domain::bounds;
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::order::OrderReport;
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueOrderId;
-use std::collections::BTreeMap;
+use everwarm_trading::orders::venue_numbers::VenueNumbers;
 use std::ops::RangeInclusive;
 
 /// The venue's ids of our orders.
 #[derive(Clone, Debug, Default)]
-pub struct Known(BTreeMap<(Symbol, VenueOrderId), ClientOrderId>);
+pub struct Known(VenueNumbers);
 
 impl Known {
     /// The orders of the gateway. A trade of any other order is not ours.
@@ -26,7 +26,7 @@ impl Known {
     /// Whether an order of ours has this id.
     #[must_use]
     pub fn has(&self, symbol: Symbol, number: &VenueOrderId) -> bool {
-        self.0.contains_key(&(symbol, number.clone()))
+        self.0.get(symbol, number).is_some()
     }
 
     /// Checks whether a report is plausible.
@@ -35,7 +35,7 @@ impl Known {
     /// It is not plausible. The error names the reason.
     pub fn check(&self, it: &OrderReport, times: &RangeInclusive<UtcMs>) -> Result<(), String> {
         let (number, symbol) = (&it.venue_order_id, it.symbol);
-        let other = self.0.get(&(symbol, number.clone())).filter(|id| **id != it.client_id);
+        let other = self.0.get(symbol, number).filter(|id| **id != it.client_id);
         if let Some(other) = other {
             return Err(format!("{}: order {number} in {symbol} is {other}", it.client_id));
         }
@@ -59,6 +59,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_domain::id::ClientOrderId;
     use everwarm_domain::money::Decimal;
     use everwarm_domain::order::{OrderStatus, ReportSource, Side};
     use everwarm_trading::testing::{dec, sym, trade};
@@ -66,7 +67,8 @@ mod tests {
     #[test]
     fn a_number_of_another_order_and_times_of_another_age_are_not_believed() {
         let symbol = sym("BTCUSDT");
-        let known = Known([((symbol, 7.into()), ClientOrderId("ew-1".to_owned()))].into());
+        let known =
+            Known([(symbol, 7.into(), ClientOrderId("ew-1".to_owned()))].into_iter().collect());
         let report = |id: &str, number: u64, time| OrderReport {
             source: ReportSource::Query,
             client_id: ClientOrderId(id.to_owned()),

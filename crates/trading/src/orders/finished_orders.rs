@@ -5,6 +5,7 @@
 
 use super::id_filter::IdFilter;
 use super::order_states::Order;
+use super::venue_numbers::FinishedNumbers;
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::{DAY, UtcMs};
 use serde::de::{self, Visitor};
@@ -33,6 +34,9 @@ pub(super) struct FinishedOrders {
     /// Over the ids in the blocks. Most searches are for new ids.
     #[serde(skip)]
     filter: IdFilter,
+    /// Of the orders in the blocks.
+    #[serde(skip)]
+    pub(super) numbers: FinishedNumbers,
 }
 
 /// Orders in the sequence in which they finished.
@@ -51,8 +55,8 @@ struct Bytes(Vec<u8>);
 
 impl Default for FinishedOrders {
     fn default() -> Self {
-        let filter = IdFilter::default();
-        FinishedOrders { blocks: VecDeque::new(), forgotten: UtcMs::MIN, filter }
+        let (filter, numbers) = (IdFilter::default(), FinishedNumbers::default());
+        FinishedOrders { blocks: VecDeque::new(), forgotten: UtcMs::MIN, filter, numbers }
     }
 }
 
@@ -66,6 +70,7 @@ impl FinishedOrders {
         let block = self.blocks.back_mut().expect("one was just seen to");
         block.put(order);
         block.newest = block.newest.max(now).max(order.reported_at);
+        self.numbers.add(order);
         let others = |all: &VecDeque<Block>| (all.len() - 1) * BLOCK;
         while others(&self.blocks) > REMEMBERED {
             self.forget();
@@ -117,13 +122,14 @@ impl FinishedOrders {
     /// facts give now.
     pub(super) fn packed_anew(&self) -> FinishedOrders {
         let blocks = self.blocks.iter().map(Block::packed_anew).collect();
-        FinishedOrders { blocks, forgotten: self.forgotten, filter: IdFilter::default() }
+        FinishedOrders { blocks, forgotten: self.forgotten, ..FinishedOrders::default() }
     }
 
     fn forget(&mut self) {
         if let Some(block) = self.blocks.pop_front() {
             self.forgotten = self.forgotten.max(block.newest);
             self.filter = IdFilter::default();
+            self.numbers = FinishedNumbers::default();
         }
     }
 }
@@ -260,6 +266,34 @@ mod tests {
         let all: Vec<Order> = past.orders().collect();
         assert_eq!(all.len(), 1001);
         assert!((0..1000).all(|i| all.iter().any(|order| order.intent.client_id == id(i))));
+    }
+
+    #[test]
+    fn numbers_once_read_follow_what_is_added_and_forgotten() {
+        let numbered = |i: u64| {
+            let mut order = order(i);
+            order.venue_order_id = Some(i.into());
+            order
+        };
+        let known = |past: &FinishedOrders| {
+            let numbers = past.numbers.all(|| past.orders());
+            numbers.iter().map(|((_, number), id)| (number.clone(), id.clone())).collect::<Vec<_>>()
+        };
+        let mut past = FinishedOrders::default();
+        past.put(&numbered(1), 100);
+        past.put(&order(2), 100);
+        assert_eq!(known(&past), [(1.into(), id(1))], "an order without a number has none");
+        past.put(&numbered(3), 100 + DAY);
+        assert_eq!(known(&past), [(1.into(), id(1)), (3.into(), id(3))]);
+        let restored: FinishedOrders = state::load(1, &state::save(1, &past)).unwrap();
+        assert_eq!(known(&restored), known(&past));
+        for i in 4..=2_000 {
+            past.put(&numbered(i), 100 + DAY);
+        }
+        assert!(!known(&past).contains(&(1.into(), id(1))), "it is forgotten");
+        assert!(known(&past).contains(&(2_000.into(), id(2_000))));
+        past.pass(i64::MAX);
+        assert_eq!(known(&past), []);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod open_order_check;
 mod order;
 pub mod order_states;
 mod saved;
+pub mod venue_numbers;
 
 pub use manager::Manager;
 pub use old_states::{BookBefore, BookOfNumbers};

@@ -19,16 +19,16 @@ use super::finished_orders::FinishedOrders;
 use super::open_order_check::Panicked;
 pub use super::order::{Attempt, Order, ToQuery, ToSend, Why};
 use super::saved::Known;
+use super::venue_numbers::VenueNumbers;
 use everwarm_domain::bounds;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{
     Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
-use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money;
 use everwarm_domain::order::{OrderIntent, OrderReport, Proof, ReportSource, SendAttempt};
 use everwarm_domain::time::UtcMs;
-use everwarm_domain::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -188,16 +188,10 @@ impl OrderStates {
         self.orders.contains_key(id) || self.past.has(id)
     }
 
-    /// All known orders, by symbol and the venue's order id. A trade of any other order is not
-    /// ours.
+    /// All known orders, by the venue's order id.
     #[must_use]
-    pub fn numbers(&self) -> BTreeMap<(Symbol, VenueOrderId), ClientOrderId> {
-        let known = |number: Option<&VenueOrderId>, intent: &OrderIntent| {
-            number.map(|number| ((intent.symbol, number.clone()), intent.client_id.clone()))
-        };
-        let of = |o: &Order| known(o.venue_order_id.as_ref(), &o.intent);
-        let living = self.orders.values().filter_map(of);
-        living.chain(self.past.orders().filter_map(|o| of(&o))).collect()
+    pub fn numbers(&self) -> VenueNumbers {
+        VenueNumbers::of(self.orders.values(), self.past.numbers.all(|| self.past.orders()))
     }
 
     /// One order, if it lives or if the last folded fact named it and it is still kept.
