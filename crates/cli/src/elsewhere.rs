@@ -128,7 +128,7 @@ impl Elsewhere {
     pub fn client(&self) -> Result<Client, reqwest::Error> {
         let mut builder = Client::builder().redirect(reqwest::redirect::Policy::none());
         if self.base.scheme() == "http" {
-            builder = builder.no_proxy();
+            builder = builder.no_proxy().tls_certs_only([]);
         }
         if !self.certificates.is_empty() {
             builder = builder.tls_certs_only(self.certificates.clone());

@@ -44,8 +44,9 @@ impl Remote {
         let Some(file) = ApiFile::read(data_dir) else { return Ok(None) };
         let failed = |e: &dyn std::fmt::Display| Failure::new(Exit::Failed, format!("client: {e}"));
         let runtime = runtime()?;
-        // Do not use a proxy of the environment for loopback.
-        let client = Client::builder().no_proxy().build().map_err(|e| failed(&e))?;
+        // Loopback needs neither a proxy of the environment nor certificates of the system.
+        let client = Client::builder().no_proxy().tls_certs_only([]).build();
+        let client = client.map_err(|e| failed(&e))?;
         let base = Url::parse(&format!("http://{}/", file.addr)).map_err(|e| failed(&e))?;
         let desk = Remote { runtime, client, base, pid: Some(file.pid), token: None };
         let mut again = true;

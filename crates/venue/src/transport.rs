@@ -158,9 +158,15 @@ impl Http {
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never());
-        if Address::read(base).is_ok_and(|base| base.is_loopback()) {
-            // On this machine, a proxy or compression would only cost time.
-            builder = builder.no_proxy().no_gzip();
+        if let Ok(base) = Address::read(base) {
+            if base.is_loopback() {
+                // On this machine, a proxy or compression would only cost time.
+                builder = builder.no_proxy().no_gzip();
+            }
+            if base.scheme == "http" {
+                // Reading the certificates of the system takes longer than a local start step.
+                builder = builder.tls_certs_only([]);
+            }
         }
         let client = builder.build().map_err(|e| format!("HTTP client: {}", chain(&e)))?;
         Ok(Http { client, probe })
