@@ -69,6 +69,8 @@ pub struct PlainRun<'a> {
     /// Orders to be cancelled, with their symbols.
     cancels: Vec<(ClientOrderId, Symbol)>,
     recv_window: i64,
+    /// The sessions of the venue.
+    sessions: Sessions,
     /// The closes so far, by which odd bars are detected.
     closes: Closes,
 }
@@ -107,6 +109,7 @@ impl<'a> PlainRun<'a> {
             waiting: Vec::new(),
             cancels: Vec::new(),
             recv_window: settings.trading.recv_window_ms,
+            sessions: sessions.clone(),
             closes: Closes::default(),
         };
         run.join(stages)?;
@@ -306,8 +309,12 @@ impl<'a> PlainRun<'a> {
             let list = &intent.terms.list;
             let other = |(of, _): &&(OrderIntent, u32)| of.terms.list == *list;
             if list.is_none() {
-                let answer = self.venue.place(NewOrder::of(intent, timestamp)?);
-                let answer = answer.map(Venue::Reported);
+                let mut order = NewOrder::of(intent, timestamp)?;
+                if order.kind.can_lag() && !self.sessions.is_open(timestamp) {
+                    // It waits for the first trade of the next session.
+                    order.at_once = Some(0);
+                }
+                let answer = self.venue.place(order).map(Venue::Reported);
                 answers.push(answer.unwrap_or_else(|e| refused(e, &intent.client_id)));
             } else if let Some((target, _)) = due.iter().skip(n + 1).find(other) {
                 // The stop order comes before its target.

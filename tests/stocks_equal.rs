@@ -1,5 +1,5 @@
 //! Whole days of stocks, traded at an exchange with the protocol of Alpaca, under kills: they come
-//! to what the plain loop comes to.
+//! to what the plain loop comes to. One exit is decided at the last close of a session.
 
 use crate::kit::Folder;
 use crate::under_kills::{facts, run, runtime};
@@ -10,13 +10,15 @@ use everwarm::chaos::{feed, plain};
 use everwarm::daemon_run::Connection;
 use everwarm::plain_run::STOP_ORDERS;
 use everwarm_adapters::{AccountKey, External, Signing};
-use everwarm_domain::fact::{Body, Market as MarketFact};
+use everwarm_domain::fact::{Body, Decision, Market as MarketFact};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::order::Side;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use everwarm_edge::world::Passing;
 use everwarm_history as history;
+use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::faults::{Fault, Kind, prepare};
 use everwarm_sim::market::{Market, Window, stocks};
@@ -37,7 +39,7 @@ const RUNS: [u64; 2] = [1_200, 3_000];
 fn market() -> Box<dyn Market> {
     // Cheap ones: an order is of several shares.
     let names = ["BAC", "F", "T"].map(|name| Symbol::named(name).unwrap());
-    let market = stocks::market(5, &names, START).unwrap();
+    let market = stocks::market(7, &names, START).unwrap();
     Box::new(Window::of(market, None, Some(START + DAYS * DAY)))
 }
 
@@ -46,7 +48,7 @@ fn sessions() -> Sessions {
 }
 
 fn days() -> Feed {
-    let setup = InitialBooks { seed: 5, protocol: Protocol::Alpaca, ..InitialBooks::default() };
+    let setup = InitialBooks { seed: 7, protocol: Protocol::Alpaca, ..InitialBooks::default() };
     Feed {
         market: Arc::new(market),
         setup,
@@ -139,6 +141,7 @@ fn compare(name: &str, faults: &[Fault]) {
     let once: BTreeSet<&String> = accepted.iter().collect();
     assert_eq!(once.len(), accepted.len(), "no order is taken twice");
     let all = facts(&folder);
+    assert_entries_in_sessions(&all);
     let mut nights = BTreeSet::new();
     for (_, fact) in &all {
         if let Body::Market(MarketFact::Close { time, missing, .. }) = &fact.body {
@@ -154,6 +157,18 @@ fn compare(name: &str, faults: &[Fault]) {
     let came = Picture { ours: ours(&all, &archive).unwrap(), theirs };
     let plain = plain::play(&feed).unwrap();
     assert_eq!(came.difference(&plain), None);
+}
+
+/// Asserts that no entry was approved at the last close of a session.
+fn assert_entries_in_sessions(all: &[(u64, Fact<Body>)]) {
+    let sessions = sessions();
+    for (_, fact) in all {
+        if let Body::Decision(Decision::Approved { intent, .. }) = &fact.body
+            && intent.side == Side::Buy
+        {
+            assert!(sessions.is_open(intent.close_time), "{intent:?}");
+        }
+    }
 }
 
 /// The ids of the orders that the exchange took, in the order of the requests.

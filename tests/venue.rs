@@ -11,6 +11,7 @@ mod panic;
 mod remote;
 mod silent_stream;
 mod stocks;
+mod stocks_at_night;
 
 use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};

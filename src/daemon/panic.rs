@@ -1,5 +1,8 @@
 //! Liquidates the account: cancels open orders and sells all holdings. Judges the result only by
 //! the account at the venue. Uses neither journal nor books, so it works when they fail.
+//!
+//! While the market is closed, the venue accepts the sales and executes them at the next opening.
+//! They stay open: a second run counts them against the holdings, and does not cancel them.
 
 use super::{elsewhere, launch, passing, runtime};
 use crate::adapters;
@@ -9,8 +12,9 @@ use everwarm_cli::print::Printer;
 use everwarm_config::{Config, Symbols, VenueSource};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::order::{OrderIntent, OrderReport, OrderType, PANIC, SendAttempt, Side};
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Selection;
 use everwarm_domain::time::UtcMs;
 use everwarm_edge::world::Passing;
@@ -19,7 +23,7 @@ use everwarm_sim::server::port::PortFile;
 use everwarm_trading::risk::sizing::{self, TooSmall};
 use everwarm_venue::port::{ErrorClass, Stamp, Venue, VenueError};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_words::text::count;
+use everwarm_words::text::{count, instant};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,8 +51,11 @@ pub fn panic(config: &Config, wanted: &Panic, printer: Printer) -> Result<Exit, 
     runtime(1, "control")?.block_on(async {
         let ports = connection.ports(RECV_WINDOW);
         let venue = ports.map_err(|e| Failure::new(Exit::Failed, e))?.venue;
-        let hand = Liquidation { venue, connection, printer };
+        let mut hand = Liquidation { venue, connection, printer, sessions: Sessions::ALWAYS };
         hand.tick().await?;
+        if wanted.flatten {
+            hand.sessions = hand.sessions().await?;
+        }
         hand.all_off(config, wanted).await
     })
 }
@@ -82,6 +89,21 @@ struct Liquidation {
     venue: Arc<dyn Venue>,
     connection: Connection,
     printer: Printer,
+    /// The sessions of the venue. Without a wish to sell, they do not matter.
+    sessions: Sessions,
+}
+
+/// A holding that could be sold and is still there.
+enum Left {
+    /// So many base units have no order.
+    Unsold(Decimal),
+    /// Open orders sell it at the opening of the market.
+    Waits,
+}
+
+/// Whether an order is one of the sales of this command.
+fn is_sale(order: &OrderReport) -> bool {
+    order.client_id.is_panic() && order.side == Side::Sell
 }
 
 fn unreachable(error: &VenueError) -> Failure {
@@ -150,6 +172,27 @@ impl Liquidation {
         Ok(())
     }
 
+    /// The sessions of the venue. If it does not report them, the market counts as open.
+    async fn sessions(&self) -> Result<Sessions, Failure> {
+        match self.again(async || self.venue.hours().await).await {
+            Ok(hours) => Ok(hours.sessions.unwrap_or_default()),
+            Err(why) => {
+                self.print("sessions", &format!("the calendar is not known: {why}"))?;
+                Ok(Sessions::ALWAYS)
+            }
+        }
+    }
+
+    /// The next opening of the market, as text; none: it is open.
+    fn opening(&self) -> Option<String> {
+        let now = self.venue.now();
+        let next = || match self.sessions.next_open(now) {
+            Some(at) => format!("the opening of {} UTC", instant(at)),
+            None => "the next opening".to_owned(),
+        };
+        (!self.sessions.is_open(now)).then(next)
+    }
+
     fn stamp(&self) -> Stamp {
         Stamp::from(self.venue.validity(self.venue.now()))
     }
@@ -167,16 +210,30 @@ impl Liquidation {
         if open {
             self.print("left", "open orders remain")?;
         }
-        for (symbol, quantity) in held {
-            self.print(symbol, &format!("{} of the base asset remain", quantity.normalize()))?;
+        let mut waiting = 0;
+        for (symbol, left) in held {
+            match left {
+                Left::Unsold(quantity) => {
+                    let quantity = quantity.normalize();
+                    self.print(symbol, &format!("{quantity} of the base asset remain"))?;
+                }
+                Left::Waits => waiting += 1,
+            }
+        }
+        if waiting > 0 {
+            let text = "wait for the opening of the market; run the command again after it";
+            self.print("left", &format!("sales of {} {text}", count(waiting, "symbol")))?;
         }
         Ok(Exit::Problems)
     }
 
-    /// Open orders, by symbol.
+    /// Open orders, by symbol. While the market is closed, without the sales that wait for its
+    /// opening.
     async fn open(&self) -> Result<BTreeMap<Symbol, Vec<OrderReport>>, Failure> {
+        let closed = self.opening().is_some();
         let mut by_symbol: BTreeMap<Symbol, Vec<OrderReport>> = BTreeMap::new();
-        for order in self.again(async || self.venue.open_orders(None).await).await? {
+        let orders = self.again(async || self.venue.open_orders(None).await).await?;
+        for order in orders.into_iter().filter(|order| !closed || !is_sale(order)) {
             by_symbol.entry(order.symbol).or_default().push(order);
         }
         Ok(by_symbol)
@@ -194,7 +251,7 @@ impl Liquidation {
             }
             let mut trouble = BTreeMap::new();
             for symbol in open.keys() {
-                if let Err(e) = self.venue.cancel_all(*symbol, self.stamp()).await
+                if let Err(e) = self.cancel_of(*symbol).await
                     && e.class != ErrorClass::Absent
                 {
                     trouble.insert(*symbol, e);
@@ -219,12 +276,32 @@ impl Liquidation {
         Ok(!open.is_empty())
     }
 
+    /// Cancels the open orders of a symbol. While the market is closed, it keeps the sales that
+    /// wait for its opening. `Absent`: no order is open.
+    async fn cancel_of(&self, symbol: Symbol) -> Result<(), VenueError> {
+        if self.opening().is_some() {
+            let orders = self.venue.open_orders(Some(symbol)).await?;
+            if orders.iter().any(is_sale) {
+                for order in orders.iter().filter(|order| !is_sale(order)) {
+                    let gone = self.venue.cancel(symbol, &order.client_id, self.stamp()).await;
+                    if let Err(e) = gone
+                        && e.class != ErrorClass::Absent
+                    {
+                        return Err(e);
+                    }
+                }
+                return Ok(());
+            }
+        }
+        self.venue.cancel_all(symbol, self.stamp()).await
+    }
+
     /// Sells all holdings; returns those that could be sold and are still there.
     async fn flatten(
         &self,
         config: &Config,
         wanted: &Panic,
-    ) -> Result<Vec<(Symbol, Decimal)>, Failure> {
+    ) -> Result<Vec<(Symbol, Left)>, Failure> {
         let symbols = names(config, wanted);
         let mut rules = self.again(async || self.venue.instruments(&symbols).await).await?;
         if symbols.is_empty() {
@@ -241,8 +318,8 @@ impl Liquidation {
         let mut bases = BTreeSet::new();
         // An asset is sold once, even if several symbols trade it.
         for rule in rules.iter().filter(|rule| bases.insert(rule.base.clone())) {
-            if let Some(quantity) = self.sell(rule).await? {
-                left.push((rule.symbol, quantity));
+            if let Some(of) = self.sell(rule).await? {
+                left.push((rule.symbol, of));
             }
         }
         Ok(left)
@@ -259,10 +336,21 @@ impl Liquidation {
         Ok(of.map_or((Decimal::ZERO, Decimal::ZERO), |b| (b.free, b.free + b.locked)))
     }
 
-    /// Sells a base asset at the market, in as many orders as needed. Returns a quantity that could
-    /// be sold and was not.
-    async fn sell(&self, rule: &Instrument) -> Result<Option<Decimal>, Failure> {
-        let mut failures = 0;
+    /// The unfilled base units of the sales that wait for the opening of the market; none while it
+    /// is open.
+    async fn waiting(&self, symbol: Symbol) -> Result<Decimal, Failure> {
+        if self.opening().is_none() {
+            return Ok(Decimal::ZERO);
+        }
+        let orders = self.again(async || self.venue.open_orders(Some(symbol)).await).await?;
+        let sales = orders.iter().filter(|order| is_sale(order));
+        Ok(total(sales.map(|order| order.quantity.saturating_sub(order.executed))))
+    }
+
+    /// Sells a base asset at the market, in as many orders as needed. Returns what could be sold
+    /// and was not.
+    async fn sell(&self, rule: &Instrument) -> Result<Option<Left>, Failure> {
+        let (mut failures, mut placed) = (0, false);
         for part in 0..PARTS {
             let (free, all) = self.held(&rule.base).await?;
             if all.is_zero() {
@@ -272,18 +360,28 @@ impl Liquidation {
                 return Ok(None);
             }
             let price = self.again(async || self.venue.price(rule.symbol).await).await?;
-            let quantity = match sizing::market(rule, free, price) {
+            let waiting = self.waiting(rule.symbol).await?;
+            let unsold = all.saturating_sub(waiting);
+            let quantity = match sizing::market(rule, free.min(unsold), price) {
                 Ok(quantity) => quantity,
                 Err(TooSmall(why)) if sizing::market(rule, all, price).is_err() => {
                     self.print(rule.symbol, &format!("kept as dust: {why}"))?;
                     return Ok(None);
+                }
+                Err(TooSmall(_)) if sizing::market(rule, unsold, price).is_err() => {
+                    if !placed {
+                        let (waiting, base) = (waiting.normalize(), &rule.base);
+                        let text = self.accepted(&format!("{waiting} {base} accepted earlier"));
+                        self.print(rule.symbol, &text)?;
+                    }
+                    return Ok(Some(Left::Waits));
                 }
                 // Part of a sale may still be open, or another client has placed an order.
                 Err(TooSmall(_)) => {
                     failures += 1;
                     if failures == ROUNDS {
                         self.print(rule.symbol, "locked by open orders")?;
-                        return Ok(Some(all));
+                        return Ok(Some(Left::Unsold(all)));
                     }
                     self.release(rule.symbol).await?;
                     continue;
@@ -291,28 +389,43 @@ impl Liquidation {
             };
             match self.order(rule, quantity, part).await? {
                 Ok(report) => {
-                    let (sold, quote) = (report.executed.normalize(), report.executed_quote);
-                    let (base, paid) = (&rule.base, &rule.quote);
-                    let text = format!("sold {sold} {base} for {} {paid}", quote.normalize());
-                    self.print(rule.symbol, &text)?;
+                    placed = true;
+                    self.print(rule.symbol, &self.result_of(rule, &report))?;
                 }
                 Err(why) => {
                     self.print(rule.symbol, &format!("not sold: {why}"))?;
                     failures += 1;
                     if failures == ROUNDS {
-                        return Ok(Some(all));
+                        return Ok(Some(Left::Unsold(all)));
                     }
                     tokio::time::sleep(WAIT * 2).await;
                     self.tick().await?;
                 }
             }
         }
-        Ok(Some(self.held(&rule.base).await?.1))
+        Ok(Some(Left::Unsold(self.held(&rule.base).await?.1)))
+    }
+
+    /// The result of a sale, as text.
+    fn result_of(&self, rule: &Instrument, report: &OrderReport) -> String {
+        let (sold, quote) = (report.executed.normalize(), report.executed_quote.normalize());
+        let (base, paid) = (&rule.base, &rule.quote);
+        if !sold.is_zero() {
+            return format!("sold {sold} {base} for {quote} {paid}");
+        }
+        self.accepted(&format!("{} {base} accepted", report.quantity.normalize()))
+    }
+
+    /// What an open sale waits for, as text.
+    fn accepted(&self, what: &str) -> String {
+        let opening = self.opening();
+        let when = opening.map_or_else(String::new, |opening| format!("; executes at {opening}"));
+        format!("sale of {what}{when}")
     }
 
     /// Cancels the open orders of a symbol, so that the assets they lock may be sold.
     async fn release(&self, symbol: Symbol) -> Result<(), Failure> {
-        match self.venue.cancel_all(symbol, self.stamp()).await {
+        match self.cancel_of(symbol).await {
             Ok(()) => self.print(symbol, "cancelled the rest")?,
             Err(e) if e.class == ErrorClass::Absent => {}
             Err(e) => self.print(symbol, &format!("not cancelled: {e}"))?,
@@ -378,31 +491,5 @@ impl Liquidation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use everwarm_sim::market::{Market as _, Seeded};
-
-    #[test]
-    fn of_all_the_venue_has_only_what_the_configuration_may_have_bought_is_sold() {
-        let names = ["BTCBUSD", "BTCUSDT", "ETHUSDT", "SOLUSDT", "USDTBRL", "XRPUSDT"];
-        let names = names.map(|name| Symbol::new(name).unwrap());
-        let mut all = Seeded::with_symbols(1, &names, 0, 0).instruments().to_vec();
-        for rule in all.iter_mut().filter(|rule| rule.symbol.as_str() == "SOLUSDT") {
-            rule.trading = false;
-        }
-        let exclude = vec![Symbol::new("XRPUSDT").unwrap()];
-        let sold = |quote: &str, quote_asset: &str| {
-            let rule = Selection { quote: quote.into(), exclude: exclude.clone(), ..default() };
-            let mut rules = all.clone();
-            bought(&mut rules, &rule, quote_asset);
-            rules.iter().map(|rule| rule.symbol.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(sold("USDT", "BUSD"), ["BTCUSDT", "ETHUSDT"]);
-        assert_eq!(sold("", "BRL"), ["USDTBRL"]);
-        assert_eq!(sold("", ""), ["BTCBUSD"], "cash is counted in what the first is paid in");
-    }
-
-    fn default() -> Selection {
-        Selection::default()
-    }
-}
+#[path = "panic_tests.rs"]
+mod tests;

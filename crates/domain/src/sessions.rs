@@ -135,6 +135,13 @@ impl Sessions {
         session.holds(time).then_some(session)
     }
 
+    /// Opening time of the first session after `time`; none if no later session is known.
+    #[must_use]
+    pub fn next_open(&self, time: UtcMs) -> Option<UtcMs> {
+        let after = self.spans.partition_point(|session| session.open <= time);
+        self.spans.get(after).map(|session| session.open)
+    }
+
     /// End of the last minute of trading that ended at or before `time`.
     #[must_use]
     pub fn last_close(&self, time: UtcMs) -> UtcMs {
@@ -264,6 +271,22 @@ mod tests {
         assert_eq!(sessions.last_close(DAY + HOUR), DAY, "nothing is known of before");
         assert_eq!(sessions.last_close(2 * DAY + 9 * HOUR), DAY + 17 * HOUR);
         assert_eq!(sessions.last_close(2 * DAY + 9 * HOUR + MINUTE), 2 * DAY + 9 * HOUR + MINUTE);
+    }
+
+    #[test]
+    fn the_next_session_opens_after_this_time() {
+        let sessions = daily(1..=2, (9, 17));
+        let opens = [1, 2].map(|day| day * DAY + 9 * HOUR);
+        for (time, next) in [
+            (0, Some(opens[0])),
+            (opens[0] - 1, Some(opens[0])),
+            (opens[0], Some(opens[1])),
+            (DAY + 17 * HOUR, Some(opens[1])),
+            (opens[1], None),
+        ] {
+            assert_eq!(sessions.next_open(time), next, "{time}");
+        }
+        assert_eq!(Sessions::ALWAYS.next_open(0), None);
     }
 
     #[test]

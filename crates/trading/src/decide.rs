@@ -33,6 +33,7 @@ mod owed_exits;
 mod protection;
 mod ranges;
 mod sales;
+mod session_ends;
 mod sizes;
 
 pub use owed_exits::REFUSALS;
@@ -66,6 +67,7 @@ use manual::Manual;
 use owed_exits::Exits;
 use ranges::Ranges;
 use serde::{Deserialize, Serialize};
+use session_ends::Daily;
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -255,6 +257,9 @@ pub struct Decide {
     /// The least confidence of entries.
     #[serde(default)]
     least: Least,
+    /// The signals of this input that follow from daily bars.
+    #[serde(skip)]
+    daily: Daily,
 }
 
 /// The newest bar of a symbol.
@@ -275,18 +280,6 @@ impl Decide {
     /// Latest time to send an order that is valid from `from`.
     fn valid_until(&self, from: UtcMs) -> UtcMs {
         from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
-    }
-
-    /// Counts down the pauses after odd bars at a close.
-    fn pauses_end(&mut self) {
-        let mut over = Vec::new();
-        for (symbol, (_, left)) in self.odd.iter_mut() {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                over.push(symbol);
-            }
-        }
-        self.odd.remove_all(&over);
     }
 
     fn market(&mut self, key: Key, market: &Market) {
@@ -564,6 +557,7 @@ impl Stage for Decide {
         self.time = self.time.max(fact.time);
         self.guards.at(fact.key);
         self.manual.at(fact.key);
+        self.daily.fold(fact);
         match &fact.body {
             Body::Market(market) => self.market(fact.key, market),
             Body::Operator(Operator::Switched { switch, .. }) => match switch {
@@ -608,8 +602,9 @@ impl Stage for Decide {
             Body::Decision(decision) => self.own(fact, decision),
             Body::Order(order) => self.order(fact.key, order),
             Body::Ledger(ledger) => self.ledger(fact, ledger),
-            Body::Venue(Venue::Account { balances, unread, .. }) => {
-                self.exits.account(fact.key.n, balances, unread);
+            Body::Venue(Venue::Account { balances, open, unread, .. }) => {
+                let balances = self.not_panicked(balances, open);
+                self.exits.account(fact.key.n, &balances, unread);
             }
             Body::Analysis(analysis) => self.ranges.analysed(analysis),
             Body::Venue(_) | Body::Operator(_) => {}
@@ -641,7 +636,7 @@ impl Stage for Decide {
         let mut entries = None;
         for (key, signal) in buys {
             let entries = entries.get_or_insert_with(|| self.entries());
-            let body = match self.approve_entry(signal, &sales, entries) {
+            let body = match self.approve_entry((*key, signal), &sales, entries) {
                 Ok(approved) => approved.into_body(),
                 Err(Refusal { code, text }) => {
                     let (signal, code) = (signal.clone(), code.to_owned());

@@ -606,3 +606,6 @@ mod exit_prices;
 
 #[path = "decide/unsupported_tests.rs"]
 mod unsupported;
+
+#[path = "decide/session_ends_tests.rs"]
+mod session_ends;

@@ -122,10 +122,13 @@ impl Order {
         self.terms.map(|terms| terms.until).filter(|until| *until < UtcMs::MAX)
     }
 
-    /// The amount it locks on its own, in base units for sales and quote units for purchases.
+    /// The amount it locks on its own, in base units for sales and quote units for purchases. Where
+    /// orders have terms, a market order may wait for the next session: a sale locks its shares.
     #[must_use]
     pub fn holds(&self) -> Decimal {
+        let shares = self.terms.is_some() && self.side == Side::Sell;
         match self.status {
+            Status::New | Status::PartiallyFilled if shares => self.rest(),
             Status::New | Status::PartiallyFilled => self.kind.holds(self.side, self.rest()),
             Status::PendingNew | Status::Filled | Status::Canceled | Status::Expired => {
                 Decimal::ZERO

@@ -14,6 +14,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{self, Decimal};
 use everwarm_domain::order::{ExitPrices, OrderIntent, OrderType, Side};
 use everwarm_domain::signal::Intent;
+use everwarm_kernel::fact::Key;
 
 /// Free cash, occupied lots and caps while a round decides its entries.
 pub(super) struct Entries<'a> {
@@ -58,7 +59,7 @@ impl Decide {
 
     pub(super) fn approve_entry<'a>(
         &self,
-        signal: &'a Signal,
+        (key, signal): (Key, &'a Signal),
         sales: &Sales<'_>,
         entries: &mut Entries<'a>,
     ) -> Result<Approved, Refusal> {
@@ -67,6 +68,7 @@ impl Decide {
         self.confidence_allows(signal)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
+        self.session_allows(key, signal)?;
         let rule = self.instrument(signal.symbol)?;
         let limit = self.limit_of(signal, rule)?;
         let order_type = limit.map_or(OrderType::Market, |_| OrderType::Limit);
@@ -92,7 +94,7 @@ impl Decide {
         entries.cash = entries.cash.map(|cash| cash.saturating_sub(reserved));
         entries.caps.spend(self.calendar.day(signal.close_time), reserved);
         let Signal { strategy, symbol, close_time, terms, .. } = signal;
-        let (side, usual) = (signal.side(), self.valid_until(*close_time));
+        let (side, usual) = (signal.side(), self.valid_until(self.valid_from(signal)));
         let intent = OrderIntent {
             client_id: client_id::of(
                 &self.identity,

@@ -190,4 +190,16 @@ impl Decide {
         let (why, closes) = (why.words(), if *left == 1 { "close" } else { "closes" });
         no("odd-bar", format!("{symbol} had an odd bar: {why}; entries pause for {left} {closes}"))
     }
+
+    /// Counts down the pauses after odd bars at a close.
+    pub(super) fn pauses_end(&mut self) {
+        let mut over = Vec::new();
+        for (symbol, (_, left)) in self.odd.iter_mut() {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                over.push(symbol);
+            }
+        }
+        self.odd.remove_all(&over);
+    }
 }

@@ -5,8 +5,8 @@
 //! Each passes every check of an entry. What was filled is a lot, and no order follows.
 //!
 //! It is cancelled earlier, and not replaced, if its strategy may not enter any more: a breaker
-//! level, a symbol that leaves, an odd bar, or a strategy that is turned off. An exit of its lot
-//! cancels it, too: see [`super::exits`].
+//! level, a symbol that leaves, an odd bar, the end of the session, or a strategy that is turned
+//! off. An exit of its lot cancels it, too: see [`super::exits`].
 
 use super::exits::taken_back;
 use super::sales::Sales;
@@ -231,7 +231,7 @@ impl Decide {
     }
 
     fn why_ends(&self, working: &Working) -> Option<String> {
-        let Working { symbol, strategy, minutes, off, .. } = working;
+        let Working { symbol, strategy, since, minutes, off, .. } = working;
         if *off {
             return Some(format!("{strategy} is turned off"));
         }
@@ -241,6 +241,10 @@ impl Decide {
             .and_then(|()| self.bars_allow(*symbol));
         if let Err(Refusal { text, .. }) = allowed {
             return Some(text);
+        }
+        // An operator decides how long an order works. One of this close is meant for the opening.
+        if strategy != MANUAL && *since < self.closed && !self.is_open(*symbol, self.closed) {
+            return Some(format!("the session of {symbol} ends with this close"));
         }
         working.is_over(self.closed).then(|| format!("it has worked for its {minutes} min"))
     }

@@ -1,11 +1,13 @@
 //! Tests limit orders of entries with all stages and a venue at which they rest.
 
 use super::super::protection::tests::{Desk, Next};
-use everwarm_domain::fact::{Body, Decision, Operator};
+use everwarm_domain::fact::{Body, Decision, Market, Operator};
 use everwarm_domain::id::VenueId;
 use everwarm_domain::money::Decimal;
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::settings::{EntryRule, Settings};
 use everwarm_domain::switch::Switch;
+use everwarm_domain::time::{DAY, MINUTE};
 
 /// Sets limits 1 percent below the close for 2 minutes.
 fn limited(orders: u32) -> impl FnOnce(&mut Settings) {
@@ -120,4 +122,18 @@ fn a_replaced_entry_passes_every_check_again() {
     desk.world.give(Body::Operator(confirmed));
     desk.prices(&[111, 112, 113]);
     assert_eq!((declined(&desk), desk.resting.len()), (vec!["live-cap".to_owned()], 0));
+}
+
+#[test]
+fn an_entry_ends_with_the_session_and_is_not_replaced() {
+    let mut desk = signalled(5);
+    let close = desk.world.time + MINUTE;
+    let spans = vec![Session { open: 0, close }, Session { open: 2 * close, close: DAY }];
+    let (venue, sessions) = (VenueId::default(), Sessions::new(0, DAY, spans).unwrap());
+    desk.world.give(Body::Market(Market::Sessions { venue, sessions }));
+    assert_eq!(desk.resting.len(), 1, "the session goes on");
+    desk.prices(&[111]);
+    assert_eq!(desk.decided()[1..], ["cancel: the session of BTCUSDT ends with this close"]);
+    desk.prices(&[112, 113]);
+    assert_eq!((desk.lot(), desk.resting.len(), desk.decided().len()), (Decimal::ZERO, 0, 2));
 }

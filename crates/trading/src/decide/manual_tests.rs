@@ -3,13 +3,14 @@
 use super::super::protection::tests::{Desk, Next, SYMBOL};
 use crate::testing::{bar, dec, sym};
 use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order};
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::manual::{Amount, Request};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{MANUAL, OrderIntent, Side};
+use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::settings::{ExitRules, Settings};
 use everwarm_domain::switch::Switch;
-use everwarm_domain::time::MINUTE;
+use everwarm_domain::time::{DAY, MINUTE};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A desk with two closes at 100. No strategy holds a lot.
@@ -316,4 +317,53 @@ fn a_sale_by_hand_has_no_limit() {
         assert_eq!(ask(&mut desk, &format!("{amount:?}"), &sale).unwrap(), "unsupported");
     }
     assert_eq!(held(&desk, MANUAL), dec("3"));
+}
+
+/// Reports that the session ended a while ago and the next one opens in an hour.
+fn night(desk: &mut Desk) {
+    let (venue, close) = (VenueId::default(), desk.world.time);
+    let open = close + 60 * MINUTE;
+    let spans = vec![Session { open: 0, close }, Session { open, close: open + 60 * MINUTE }];
+    let sessions = Sessions::new(0, DAY, spans).unwrap();
+    desk.world.give(Body::Market(Market::Sessions { venue, sessions }));
+    desk.world.time += 30 * MINUTE;
+}
+
+#[test]
+fn a_market_order_to_buy_is_declined_while_the_market_is_closed() {
+    let mut desk = desk(|_| {});
+    night(&mut desk);
+    let buy = order(Side::Buy, quantity("3"));
+    assert_eq!(ask(&mut desk, "a", &buy).unwrap(), "market-closed");
+    let text = desk.world.facts.iter().find_map(|fact| {
+        let Body::Decision(Decision::Declined { text, .. }) = &fact.body else { return None };
+        Some(text.as_str())
+    });
+    let words = "BTCUSDT does not trade now; the next session opens on 1970-01-01 at 01:03 UTC. \
+                 Order then, or with --limit now";
+    assert_eq!(text, Some(words));
+    desk.world.time += 30 * MINUTE;
+    assert_eq!(ask(&mut desk, "b", &buy), None, "the next session has opened");
+    assert_eq!(held(&desk, MANUAL), dec("3"));
+}
+
+#[test]
+fn a_limit_order_that_works_beyond_the_opening_is_placed_at_night() {
+    for (minutes, declined) in [(0, None), (59, Some("market-closed")), (61, None)] {
+        let mut desk = desk(|_| {});
+        night(&mut desk);
+        let result = ask(&mut desk, "a", &limited("97", minutes));
+        assert_eq!(result.as_deref(), declined, "{minutes}");
+        assert_eq!(desk.resting.len(), usize::from(declined.is_none()));
+    }
+}
+
+#[test]
+fn a_lot_is_sold_by_hand_while_the_market_is_closed() {
+    let mut desk = desk(|_| {});
+    ask(&mut desk, "a", &order(Side::Buy, quantity("3")));
+    night(&mut desk);
+    assert_eq!(ask(&mut desk, "b", &order(Side::Sell, quantity("1"))), None);
+    assert_eq!(ask(&mut desk, "c", &close(None)), None);
+    assert_eq!(held(&desk, MANUAL), Decimal::ZERO);
 }

@@ -126,6 +126,7 @@ pub const RULES: &[&str] = &[
     "instrument",
     "leaving",
     "live-cap",
+    "market-closed",
     "max-positions",
     "no-equity",
     "no-price",

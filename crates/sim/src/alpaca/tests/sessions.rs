@@ -72,6 +72,24 @@ async fn an_order_after_the_close_waits_for_the_next_session() {
 }
 
 #[tokio::test]
+async fn a_sale_that_waits_for_the_next_session_holds_its_shares() {
+    let dir = Dir::new();
+    let venue = Venue::begun(&dir, Stocks::in_sessions()).await;
+    let client = &venue.client;
+    client.placed(market_order("buy", "10", "entry")).await;
+    client.minute(10).await;
+    let sale = client.placed(market_order("sell", "10", "exit")).await;
+    let (_, position) = client.get("/v2/positions/AAPL").await;
+    assert_eq!((&position["qty"], &position["qty_available"]), (&json!("10"), &json!("0")));
+    assert_eq!(refusal(&client.order(market_order("sell", "1", "again")).await).0, 403);
+    client.minute(61).await;
+    let (_, order) = client.get(&format!("/v2/orders/{sale}")).await;
+    assert_eq!((&order["status"], &order["filled_qty"]), (&json!("filled"), &json!("10")));
+    assert_eq!(client.get("/v2/positions").await.1, json!([]));
+    venue.stop().await;
+}
+
+#[tokio::test]
 async fn a_restart_expires_what_ended_meanwhile() {
     let dir = Dir::new();
     let venue = Venue::begun(&dir, Stocks::in_sessions()).await;
