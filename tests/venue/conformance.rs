@@ -1,5 +1,6 @@
 //! The check of a venue finds what differs from the documentation, and nothing else.
 
+mod paper;
 mod proxy;
 
 use super::remote::Elsewhere;

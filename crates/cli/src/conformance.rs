@@ -25,7 +25,7 @@ pub struct Args {
     /// Configuration file with the venue and its test key.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The venue, like binance-testnet. It must be the one of the configuration.
+    /// The venue, like binance-testnet or alpaca-paper. It must be the one of the configuration.
     #[arg(long, value_name = "NAME", conflicts_with = "play")]
     venue: Option<String>,
     /// The symbol [default: the first one of the configuration].

@@ -1,11 +1,18 @@
 //! The check of a venue: a walk in steps that compares what the venue does with what its
 //! documentation says.
 //!
-//! An adapter has the steps and implements [`Conformance`]. Here are the parts that do not depend
-//! on a venue: the report, the [`wire`] that the walk uses, and the [`record`] of what passed over
-//! it. A walk that plays a record judges the same answers again, without a network.
+//! An adapter has the steps and implements [`course::Course`]. Here are the parts that do not
+//! depend on a venue: the report, the [`wire`] that the walk uses, and the [`record`] of what
+//! passed over it. [`walk`] runs the steps, [`check`] compares responses, [`ends`] cleans up, and
+//! [`scrub`] removes secrets. A walk that plays a record judges the same answers again, without a
+//! network.
 
+pub mod check;
+pub mod course;
+pub mod ends;
 pub mod record;
+pub mod scrub;
+pub mod walk;
 pub mod wire;
 
 use everwarm_domain::id::Symbol;

@@ -567,7 +567,7 @@ fn order_of(trade: &Trade) -> (UtcMs, &everwarm_domain::venue_ids::VenueTradeId)
     (trade.fill.time, &trade.fill.trade_id)
 }
 
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     let mut out = String::new();
     percent_encode(text, &mut out);
     out

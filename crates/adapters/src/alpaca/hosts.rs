@@ -15,7 +15,7 @@ const ACCOUNT: &str = "wss://paper-api.alpaca.markets/stream";
 /// <https://docs.alpaca.markets/docs/about-market-data-api>.
 const FREE_SYMBOLS: usize = 30;
 /// The feed of free accounts: one exchange.
-const FREE_FEED: &str = "iex";
+pub(super) const FREE_FEED: &str = "iex";
 
 /// The addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]

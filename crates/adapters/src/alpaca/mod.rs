@@ -3,13 +3,15 @@
 //! Past bars: [`wire`] has the messages, `past_bars` sends the requests. Orders: [`trading_wire`]
 //! has the messages of REST and of the account's stream, [`map`] converts them into domain values,
 //! [`error`] is the table of failures, `client` sends the requests, `stream` encodes the
-//! subscriptions, and `adapter` implements both ports.
+//! subscriptions, and `adapter` implements both ports. `conformance` compares the venue with its
+//! documentation.
 //!
 //! Protocol: <https://docs.alpaca.markets/reference/stockbars> and
 //! <https://docs.alpaca.markets/docs/orders-at-alpaca>.
 
 mod adapter;
 mod client;
+mod conformance;
 pub mod error;
 mod hosts;
 pub mod map;
@@ -48,7 +50,7 @@ pub const EXTERNAL: External = External {
     most_symbols: |addresses| Hosts::of(addresses).most_symbols(),
     lists_volumes: false,
     open: adapter::opened,
-    conformance: |_, _| Err("there is no comparison for this venue yet".to_owned()),
+    conformance: conformance::open,
 };
 
 /// Where it has the rules of symbols. A key is valid at one of them.

@@ -95,6 +95,9 @@ pub struct Http {
     pub request: String,
     /// The parameters, without the signature.
     pub query: String,
+    /// The JSON body that was sent; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub sent_body: String,
     /// When it was sent, UTC milliseconds of our clock.
     pub sent: UtcMs,
     /// Status.
@@ -111,6 +114,15 @@ pub struct Http {
     /// How long the venue wants no requests, seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
+    /// The limit of requests that the venue reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The requests that are left of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_remaining: Option<u32>,
+    /// When the limit begins again, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_reset_s: Option<u64>,
     /// The body.
     pub body: String,
 }

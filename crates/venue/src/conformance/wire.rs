@@ -33,14 +33,18 @@ pub type Now = Arc<dyn Fn() -> UtcMs + Send + Sync>;
 /// A request.
 #[derive(Debug)]
 pub struct Request<'a> {
+    /// The base address.
+    pub base: &'a str,
     /// Method.
     pub method: Method,
     /// The path behind the base address.
     pub path: &'a str,
     /// The parameters, percent-encoded and signed.
     pub query: String,
-    /// The header that identifies the account: name and value.
-    pub key: Option<(&'static str, &'a Secret)>,
+    /// The headers that identify the account: name and value.
+    pub keys: &'a [(&'static str, &'a Secret)],
+    /// JSON body; empty: none.
+    pub body: String,
 }
 
 impl Request<'_> {
@@ -71,8 +75,8 @@ pub enum Came {
 
 /// A connection to the venue.
 struct Live {
-    base: String,
-    http: Http,
+    /// The connections to each base address.
+    bases: BTreeMap<String, Http>,
     sockets: BTreeMap<u32, Socket>,
     now: Now,
     record: Option<Recorder>,
@@ -99,23 +103,27 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// A wire to the address `base`, or to a record.
+    /// A wire to the addresses `bases`, or to a record.
     ///
     /// # Errors
     /// TLS cannot be set up, or the record cannot be created.
     pub fn new(
         answers: Answers,
         head: &Head,
-        (base, now, scrub): (&str, Now, Scrub),
+        (bases, now, scrub): (&[&str], Now, Scrub),
         stop: watch::Receiver<bool>,
     ) -> Result<Wire, String> {
         let way = match answers {
             Answers::Record(played) => Way::Played(Box::new(played)),
             Answers::Venue(path) => {
-                let http = Http::new(base, Probe::default())?;
+                let connections = |base: &&str| {
+                    let http = Http::new(base, Probe::default())?;
+                    Ok(((*base).to_owned(), http))
+                };
+                let bases = bases.iter().map(connections).collect::<Result<_, String>>()?;
                 let record = path.map(|path| Recorder::create(&path, head)).transpose()?;
-                let (base, sockets) = (base.to_owned(), BTreeMap::new());
-                Way::Live(Box::new(Live { base, http, sockets, now, record, scrub }))
+                let sockets = BTreeMap::new();
+                Way::Live(Box::new(Live { bases, sockets, now, record, scrub }))
             }
         };
         Ok(Wire { way, step: "", last: 0, stop })
@@ -178,12 +186,13 @@ impl Wire {
             Way::Played(played) => return answered(played, self.step, &name),
         };
         let sent = (live.now)();
-        let url = format!("{}{}?{}", live.base, request.path, request.query);
+        let Request { base, method, path, query, keys, body } = request;
+        let url = format!("{base}{path}?{query}");
         let url = url.strip_suffix('?').unwrap_or(&url);
-        let Request { method, key, .. } = request;
-        let (keys, timeout) = (key.as_slice(), PLACE_TIMEOUT);
-        let sending = HttpRequest { method, url, keys, timeout, body: String::new() };
-        let answer = match live.http.send(sending).await {
+        let http = live.bases.get(base).ok_or_else(|| format!("{base} is not an address here"))?;
+        let timeout = PLACE_TIMEOUT;
+        let sending = HttpRequest { method, url, keys, timeout, body: body.clone() };
+        let answer = match http.send(sending).await {
             Ok(answer) => answer,
             Err(TransportError::NotSent(why) | TransportError::Unknown(why)) => {
                 live.write(self.step, Message::Lost { request: name, why: why.clone() });
@@ -192,13 +201,17 @@ impl Wire {
         };
         let exchanged = Exchanged {
             request: name,
-            query: request.query,
+            query,
+            sent_body: body,
             sent,
             status: answer.status,
             used_weight: answer.used_weight,
             orders_short: answer.orders_short,
             orders_day: answer.orders_day,
             retry_after_s: answer.retry_after_s,
+            limit: answer.limit,
+            limit_remaining: answer.limit_remaining,
+            limit_reset_s: answer.limit_reset_s,
             body: String::from_utf8_lossy(&answer.body).into_owned(),
         };
         live.write(self.step, Message::Http(exchanged.clone()));
@@ -342,6 +355,7 @@ impl Live {
         let message = match message {
             Message::Http(http) => Message::Http(Exchanged {
                 query: (self.scrub)(Part::Query, &http.query),
+                sent_body: text(&http.sent_body),
                 body: text(&http.body),
                 ..http
             }),

@@ -1,9 +1,9 @@
 //! Steps about the account and the signature.
 
-use super::check::{Answer, Check, Outcome, differs, not_tried};
 use super::walk::{FAR, Signing, Walk};
 use crate::binance::sign::Query;
 use everwarm_domain::secret::Secret;
+use everwarm_venue::conformance::check::{Answer, Check, Outcome, Stop, differs, field, not_tried};
 use everwarm_venue::transport::Method;
 use serde_json::Value;
 
@@ -29,15 +29,11 @@ pub(super) async fn account(walk: &mut Walk) -> Outcome {
     check.end("the account may trade")
 }
 
-fn field(value: &Value, name: &str) -> String {
-    value.get(name).map_or_else(|| "missing".to_owned(), Value::to_string)
-}
-
 pub(super) async fn commission(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.signed(Method::Get, "/api/v3/account/commission", query).await?.good()?;
     let (mut check, of) = (Check::new(), "GET /api/v3/account/commission");
-    check.text(of, &body, "symbol", walk.symbol.as_str());
+    check.text(of, &body, "symbol", walk.base.symbol.as_str());
     let standard = body.get("standardCommission").unwrap_or(&Value::Null);
     let taker = check.decimal("standardCommission", standard, "taker").unwrap_or_default();
     check.decimal("standardCommission", standard, "maker");
@@ -81,7 +77,7 @@ pub(super) async fn count_headers(walk: &mut Walk) -> Outcome {
 }
 
 /// A signed read of the account.
-async fn read(walk: &mut Walk, signing: Signing) -> Result<Answer, super::check::Stop> {
+async fn read(walk: &mut Walk, signing: Signing) -> Result<Answer, Stop> {
     let query = Query::new().with("omitZeroBalances", true);
     walk.signed_as(Method::Get, "/api/v3/account", query, signing).await
 }

@@ -1,17 +1,12 @@
 //! The events of the account: their order, and that each comes once.
 
-use super::check::{Check, Outcome, Stop, not_tried};
 use super::walk::Walk;
+use everwarm_venue::conformance::check::{Check, Outcome, Stop, not_tried};
+use everwarm_venue::conformance::walk::Base;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::time::Instant;
 
 impl Walk {
-    /// Where later events begin.
-    pub(super) fn mark(&self) -> usize {
-        self.events.len()
-    }
-
     /// Compares the reports of orders since `mark` with the `expected` ones of each: (id, reports
     /// like `NEW NEW` of execution type and status). A part of a fill is left out. Then the account
     /// must be reported, too, if `balances` change.
@@ -22,19 +17,10 @@ impl Walk {
         balances: bool,
         check: &mut Check,
     ) -> Result<(), Stop> {
-        let user = self.user.ok_or_else(|| not_tried("there is no session with events"))?;
-        let all = |walk: &Walk| walk.is_reported(mark, expected, balances);
-        let end = Instant::now() + self.patience;
-        while !all(self) && Instant::now() < end {
-            let before = self.events.len();
-            self.listen(user, |message| message.get("event").is_some()).await?;
-            if self.events.len() == before {
-                break;
-            }
-        }
-        let seconds = self.patience.as_secs();
+        self.base.events_until(|base| is_reported(base, mark, expected, balances)).await?;
+        let seconds = self.base.patience.as_secs();
         for (id, reports) in expected {
-            let came = self.reports_of(mark, id);
+            let came = reports_of(&self.base, mark, id);
             if came != *reports {
                 let missing = reports.iter().any(|report| !came.iter().any(|c| c == report));
                 let late = if missing { format!(" after {seconds} s") } else { String::new() };
@@ -42,46 +28,11 @@ impl Walk {
                 check.differs(what, listed(reports), listed(&came));
             }
         }
-        if balances && self.position_after(mark, expected).is_none() {
+        if balances && position_after(&self.base, mark, expected).is_none() {
             let what = format!("the event outboundAccountPosition after {seconds} s");
             check.differs(what, "sent after the reports of the order", "missing");
         }
         Ok(())
-    }
-
-    fn is_reported(&self, mark: usize, expected: &[(String, &[&str])], balances: bool) -> bool {
-        let has = |(id, reports): &(String, &[&str])| {
-            let came = self.reports_of(mark, id);
-            reports.iter().all(|report| came.iter().any(|c| c == report))
-        };
-        expected.iter().all(has) && (!balances || self.position_after(mark, expected).is_some())
-    }
-
-    /// The reports of an order since `mark`, without parts of fills that follow the first report.
-    fn reports_of(&self, mark: usize, id: &str) -> Vec<String> {
-        let events = self.events.iter().skip(mark).filter(|event| order_of(event) == Some(id));
-        let text = |event: &Value, field: &str| {
-            event.get(field).and_then(Value::as_str).unwrap_or("missing").to_owned()
-        };
-        let mut reports: Vec<String> = Vec::new();
-        for event in events {
-            let report = format!("{} {}", text(event, "x"), text(event, "X"));
-            let is_part = report == "TRADE PARTIALLY_FILLED";
-            if !(is_part && reports.iter().any(|earlier| earlier == "NEW NEW")) {
-                reports.push(report);
-            }
-        }
-        reports
-    }
-
-    /// The report about balances after the last of these orders' reports.
-    fn position_after(&self, mark: usize, expected: &[(String, &[&str])]) -> Option<&Value> {
-        let ids: BTreeSet<&str> = expected.iter().map(|(id, _)| id.as_str()).collect();
-        let of_them = |event: &Value| order_of(event).is_some_and(|id| ids.contains(id));
-        let last = self.events.iter().rposition(of_them).filter(|last| *last >= mark)?;
-        let mut later = self.events.iter().skip(last);
-        later
-            .find(|event| event.get("e").and_then(Value::as_str) == Some("outboundAccountPosition"))
     }
 
     /// Waits for an event of a list since `mark`: (its id, its kind of status).
@@ -91,23 +42,24 @@ impl Walk {
         (list, kind): (&str, &str),
         check: &mut Check,
     ) -> Result<(), Stop> {
-        let user = self.user.ok_or_else(|| not_tried("there is no session with events"))?;
+        let user = self.base.user()?;
         let is_it = |event: &Value| {
             let text = |field: &str| event.get(field).and_then(Value::as_str);
             let of = (text("e"), text("C"), text("l"));
             of == (Some("listStatus"), Some(list), Some(kind))
         };
-        if self.events.iter().skip(mark).any(is_it) {
+        if self.base.events.iter().skip(mark).any(is_it) {
             return Ok(());
         }
         let mut came = false;
-        let heard = self.listen(user, |message| {
+        let heard = self.base.listen(user, |message| {
             came = message.get("event").is_some_and(is_it);
             came
         });
         heard.await?;
         if !came {
-            let what = format!("the event listStatus {kind} after {} s", self.patience.as_secs());
+            let what =
+                format!("the event listStatus {kind} after {} s", self.base.patience.as_secs());
             check.differs(what, format!("sent for list {list}"), "missing");
         }
         Ok(())
@@ -115,12 +67,12 @@ impl Walk {
 
     /// Every report came once, and in the order of its time.
     pub(super) fn events_once(&self) -> Outcome {
-        if self.events.is_empty() {
+        if self.base.events.is_empty() {
             return Err(not_tried("no event came"));
         }
         let mut check = Check::new();
         let (mut seen, mut time) = (BTreeMap::<i64, u32>::new(), i64::MIN);
-        for event in &self.events {
+        for event in &self.base.events {
             let integer = |field: &str| event.get(field).and_then(Value::as_i64);
             if let Some(at) = integer("E") {
                 let kind = event.get("e").and_then(Value::as_str).unwrap_or("an event");
@@ -135,8 +87,46 @@ impl Walk {
                 check.holds(*times == 1, what, 1, *times);
             }
         }
-        check.end(format!("{} events, {} reports of orders", self.events.len(), seen.len()))
+        check.end(format!("{} events, {} reports of orders", self.base.events.len(), seen.len()))
     }
+}
+
+fn is_reported(base: &Base, mark: usize, expected: &[(String, &[&str])], balances: bool) -> bool {
+    let has = |(id, reports): &(String, &[&str])| {
+        let came = reports_of(base, mark, id);
+        reports.iter().all(|report| came.iter().any(|c| c == report))
+    };
+    expected.iter().all(has) && (!balances || position_after(base, mark, expected).is_some())
+}
+
+/// The reports of an order since `mark`, without parts of fills that follow the first report.
+fn reports_of(base: &Base, mark: usize, id: &str) -> Vec<String> {
+    let events = base.events.iter().skip(mark).filter(|event| order_of(event) == Some(id));
+    let text = |event: &Value, field: &str| {
+        event.get(field).and_then(Value::as_str).unwrap_or("missing").to_owned()
+    };
+    let mut reports: Vec<String> = Vec::new();
+    for event in events {
+        let report = format!("{} {}", text(event, "x"), text(event, "X"));
+        let is_part = report == "TRADE PARTIALLY_FILLED";
+        if !(is_part && reports.iter().any(|earlier| earlier == "NEW NEW")) {
+            reports.push(report);
+        }
+    }
+    reports
+}
+
+/// The report about balances after the last of these orders' reports.
+fn position_after<'b>(
+    base: &'b Base,
+    mark: usize,
+    expected: &[(String, &[&str])],
+) -> Option<&'b Value> {
+    let ids: BTreeSet<&str> = expected.iter().map(|(id, _)| id.as_str()).collect();
+    let of_them = |event: &Value| order_of(event).is_some_and(|id| ids.contains(id));
+    let last = base.events.iter().rposition(of_them).filter(|last| *last >= mark)?;
+    let mut later = base.events.iter().skip(last);
+    later.find(|event| event.get("e").and_then(Value::as_str) == Some("outboundAccountPosition"))
 }
 
 /// Reports as one text.

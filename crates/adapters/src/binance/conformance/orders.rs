@@ -1,12 +1,12 @@
 //! Steps with single orders: at market and at a limit, their events, queries and cancels.
 
-use super::check::{Check, Outcome, Stop, differs, not_tried};
 use super::walk::{Walk, side_word};
 use crate::binance::map;
 use crate::binance::sign::Query;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, parse_decimal};
 use everwarm_domain::order::Side;
+use everwarm_venue::conformance::check::{Check, Outcome, Stop, differs, not_tried};
 use everwarm_venue::transport::Method;
 use serde_json::Value;
 
@@ -91,7 +91,7 @@ fn filled(
 pub(super) async fn test_order(walk: &mut Walk) -> Outcome {
     let price = walk.last().await?;
     let quantity = walk.smallest(price)?;
-    let query = Query::new().with("symbol", walk.symbol).with("side", "BUY");
+    let query = Query::new().with("symbol", walk.base.symbol).with("side", "BUY");
     let query = query.with("type", "MARKET").with("quantity", map::plain(quantity));
     let body = walk.signed(Method::Post, "/api/v3/order/test", query).await?.good()?;
     let mut check = Check::new();
@@ -102,7 +102,7 @@ pub(super) async fn test_order(walk: &mut Walk) -> Outcome {
 pub(super) async fn market_buy(walk: &mut Walk) -> Outcome {
     let price = walk.last().await?;
     let quantity = walk.smallest(price)?;
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     let body = walk.place(&id, Side::Buy, market(quantity)).await?.good()?;
     let mut check = Check::new();
     let order = filled(&mut check, &body, (&id, Side::Buy), Some(quantity));
@@ -115,7 +115,7 @@ pub(super) async fn quote_buy(walk: &mut Walk) -> Outcome {
     let price = walk.last().await?;
     let value = walk.smallest(price)? * price * Decimal::from(PROVISION);
     let value = value.trunc_with_scale(2);
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     let query = |query: Query| {
         let query = query.with("type", "MARKET").with("quoteOrderQty", map::plain(value));
         query.with("newOrderRespType", "FULL")
@@ -133,7 +133,7 @@ pub(super) async fn quote_buy(walk: &mut Walk) -> Outcome {
 pub(super) async fn market_sale(walk: &mut Walk) -> Outcome {
     let price = walk.last().await?;
     let quantity = walk.smallest(price)?;
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     let body = walk.place(&id, Side::Sell, market(quantity)).await?.good()?;
     let mut check = Check::new();
     filled(&mut check, &body, (&id, Side::Sell), Some(quantity));
@@ -148,7 +148,7 @@ fn bought(walk: &Walk) -> Result<(String, i64), Stop> {
 
 pub(super) async fn trades(walk: &mut Walk) -> Outcome {
     let (id, order) = bought(walk)?;
-    let query = Query::new().with("symbol", walk.symbol).with("orderId", order);
+    let query = Query::new().with("symbol", walk.base.symbol).with("orderId", order);
     let body = walk.signed(Method::Get, "/api/v3/myTrades", query).await?.good()?;
     let (mut check, of) = (Check::new(), "a row of GET /api/v3/myTrades");
     let rows = body.as_array().cloned().unwrap_or_default();
@@ -163,7 +163,7 @@ pub(super) async fn trades(walk: &mut Walk) -> Outcome {
         check.same("\"isBuyer\" of a trade", "true", row.get("isBuyer").unwrap_or(&Value::Null));
     }
     let of_order = |event: &&Value| event.get("c").and_then(Value::as_str) == Some(&id);
-    let trades = walk.events.iter().filter(of_order).map(|event| check_id(event, "t"));
+    let trades = walk.base.events.iter().filter(of_order).map(|event| check_id(event, "t"));
     let mut reported: Vec<i64> = trades.filter(|trade| *trade >= 0).collect();
     reported.dedup();
     if reported.is_empty() {
@@ -185,7 +185,7 @@ pub(super) async fn query_filled(walk: &mut Walk) -> Outcome {
     check.same("the order with our id", order, found);
     check.integer("the response", &body, "time");
     check.integer("the response", &body, "updateTime");
-    let query = Query::new().with("symbol", walk.symbol).with("orderId", order);
+    let query = Query::new().with("symbol", walk.base.symbol).with("orderId", order);
     let body = walk.signed(Method::Get, "/api/v3/order", query).await?.good()?;
     check.text("the order with the venue's id", &body, "clientOrderId", &id);
     check.end(format!("order {order} is FILLED"))
@@ -199,7 +199,7 @@ pub(super) async fn cancel_filled(walk: &mut Walk) -> Outcome {
 pub(super) async fn rest(walk: &mut Walk) -> Outcome {
     let price = walk.level(LOW).await?;
     let quantity = walk.smallest(price)?;
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     let body = walk.place(&id, Side::Buy, limit(quantity, price, "GTC")).await?.good()?;
     let mut check = Check::new();
     state(&mut check, &body, (&id, Side::Buy, "NEW"), Some(quantity));
@@ -217,7 +217,7 @@ fn resting(walk: &Walk) -> Result<String, Stop> {
 
 pub(super) async fn open_orders(walk: &mut Walk) -> Outcome {
     let id = resting(walk)?;
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.signed(Method::Get, "/api/v3/openOrders", query).await?.good()?;
     let rows = body.as_array().cloned().unwrap_or_default();
     let is_it = |row: &&Value| row.get("clientOrderId").and_then(Value::as_str) == Some(&id);
@@ -243,13 +243,13 @@ pub(super) async fn replace(walk: &mut Walk) -> Outcome {
     let old = resting(walk)?;
     let price = walk.level(LOWER).await?;
     let quantity = walk.smallest(price)?;
-    let (id, mark) = (walk.id(), walk.mark());
-    let head = Query::new().with("symbol", walk.symbol).with("side", "BUY");
+    let (id, mark) = (walk.base.id(), walk.base.mark());
+    let head = Query::new().with("symbol", walk.base.symbol).with("side", "BUY");
     let query = limit(quantity, price, "GTC")(head)
         .with("newClientOrderId", &id)
         .with("cancelReplaceMode", "STOP_ON_FAILURE")
         .with("cancelOrigClientOrderId", &old);
-    walk.expect_order(&id, Side::Buy);
+    walk.base.expect_order(&id, Side::Buy);
     let path = "/api/v3/order/cancelReplace";
     let body = walk.signed(Method::Post, path, query).await?.good()?;
     let mut check = Check::new();
@@ -271,7 +271,7 @@ pub(super) async fn replace(walk: &mut Walk) -> Outcome {
 pub(super) async fn cancel(walk: &mut Walk) -> Outcome {
     let known = walk.replaced.clone().or_else(|| walk.resting.clone());
     let id = known.ok_or_else(|| not_tried("no limit order rests"))?;
-    let mark = walk.mark();
+    let mark = walk.base.mark();
     let body = walk.cancel(&id).await?.good()?;
     let mut check = Check::new();
     check.text("the response", &body, "origClientOrderId", &id);
@@ -304,7 +304,7 @@ pub(super) async fn expires(walk: &mut Walk) -> Outcome {
     let quantity = walk.smallest(price)?;
     let mut check = Check::new();
     for tif in ["IOC", "FOK"] {
-        let (id, mark) = (walk.id(), walk.mark());
+        let (id, mark) = (walk.base.id(), walk.base.mark());
         let body = walk.place(&id, Side::Buy, limit(quantity, price, tif)).await?.good()?;
         state(&mut check, &body, (&id, Side::Buy, "EXPIRED"), Some(quantity));
         check.amount("the response", &body, "executedQty", Decimal::ZERO);
@@ -317,7 +317,7 @@ pub(super) async fn expires(walk: &mut Walk) -> Outcome {
 pub(super) async fn maker_would_match(walk: &mut Walk) -> Outcome {
     let price = walk.level(ABOVE).await?;
     let quantity = walk.smallest(price)?;
-    let id = walk.id();
+    let id = walk.base.id();
     let query = |query: Query| {
         let query = query.with("type", "LIMIT_MAKER").with("quantity", map::plain(quantity));
         query.with("price", map::plain(price))
@@ -335,7 +335,7 @@ async fn refused(
     let price = walk.level(LOW).await?;
     let (quantity, rules) = (walk.smallest(price)?, walk.rules()?);
     let (quantity, price) = wrong(quantity, price, &rules);
-    let id = walk.id();
+    let id = walk.base.id();
     let query = |query: Query| {
         let query = query.with("type", "LIMIT").with("timeInForce", "GTC");
         query.with("quantity", quantity).with("price", price)
@@ -374,12 +374,12 @@ pub(super) async fn off_step(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn unknown_query(walk: &mut Walk) -> Outcome {
-    let id = walk.id();
+    let id = walk.base.id();
     walk.query(&id).await?.refused(-2013, "Order does not exist.")
 }
 
 pub(super) async fn unknown_cancel(walk: &mut Walk) -> Outcome {
-    let id = walk.id();
+    let id = walk.base.id();
     walk.cancel(&id).await?.refused(-2011, "Unknown order sent.")
 }
 
@@ -392,7 +392,7 @@ pub(super) async fn bad_id(walk: &mut Walk) -> Outcome {
 
 pub(super) async fn no_price(walk: &mut Walk) -> Outcome {
     let price = walk.level(LOW).await?;
-    let (id, quantity) = (walk.id(), walk.smallest(price)?);
+    let (id, quantity) = (walk.base.id(), walk.smallest(price)?);
     let query = |query: Query| {
         let query = query.with("type", "LIMIT").with("timeInForce", "GTC");
         query.with("quantity", map::plain(quantity))

@@ -1,11 +1,11 @@
 //! Steps without a key: the clock, the rules and the market.
 
-use super::check::{Check, Outcome, differs, not_tried};
 use super::walk::Walk;
 use crate::binance::sign::Query;
 use crate::binance::{map, wire};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::MINUTE;
+use everwarm_venue::conformance::check::{Check, Outcome, differs, not_tried};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub(super) async fn time(walk: &mut Walk) -> Outcome {
     let mut check = Check::new();
     let what = "\"serverTime\" of the second request, compared with the first";
     check.holds(second >= first, what, format!("{first} or later"), second);
-    if walk.head.pace == 1 {
+    if walk.base.head.pace == 1 {
         let off = (first - ours).abs();
         let what = "the distance between the venue's clock and ours, in milliseconds";
         check.holds(off < MINUTE, what, "less than 60000", off);
@@ -39,7 +39,7 @@ pub(super) async fn time(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn limits(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.get("/api/v3/exchangeInfo", query).await?.good()?;
     let mut check = Check::new();
     let limits = check.list("GET /api/v3/exchangeInfo", &body, "rateLimits");
@@ -69,11 +69,11 @@ pub(super) async fn limits(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn symbol(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let answer = walk.get("/api/v3/exchangeInfo", query).await?;
     let body = answer.good()?;
     let mut check = Check::new();
-    let name = walk.symbol.to_string();
+    let name = walk.base.symbol.to_string();
     let symbols = check.list("GET /api/v3/exchangeInfo", &body, "symbols");
     check.same("the number of symbols", 1, symbols.len());
     let Some(info) = symbols.first() else { return check.end("") };
@@ -93,7 +93,7 @@ pub(super) async fn symbol(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn filters(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let answer = walk.get("/api/v3/exchangeInfo", query).await?;
     let bytes = answer.http.body.clone();
     let body = answer.good()?;
@@ -130,7 +130,7 @@ pub(super) async fn filters(walk: &mut Walk) -> Outcome {
     }
     let read = crate::json::decode::<wire::ExchangeInfo>("exchangeInfo", bytes.as_bytes());
     let rules = match read.and_then(|info| map::instruments(&info)) {
-        Ok(rules) => rules.into_iter().find(|rules| rules.symbol == walk.symbol),
+        Ok(rules) => rules.into_iter().find(|rules| rules.symbol == walk.base.symbol),
         Err(why) => {
             check.differs("exchangeInfo", "readable for the daemon", why);
             None
@@ -192,7 +192,7 @@ pub(super) async fn closed_bars(walk: &mut Walk) -> Outcome {
     let open = now.div_euclid(MINUTE) * MINUTE;
     let (from, to) = (open - 5 * MINUTE, open - 2 * MINUTE);
     let query = Query::new()
-        .with("symbol", walk.symbol)
+        .with("symbol", walk.base.symbol)
         .with("interval", "1m")
         .with("startTime", from)
         .with("endTime", to)
@@ -209,7 +209,8 @@ pub(super) async fn closed_bars(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn open_bar(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol).with("interval", "1m").with("limit", 2);
+    let query =
+        Query::new().with("symbol", walk.base.symbol).with("interval", "1m").with("limit", 2);
     let mut last = None;
     for _ in 0..BAR_TRIES {
         let before = walk.venue_now().await?;
@@ -221,14 +222,14 @@ pub(super) async fn open_bar(walk: &mut Walk) -> Outcome {
         if let Some(open) = last.filter(|open| open + MINUTE > before) {
             return Ok(format!("the bar that opened at {open} is forming"));
         }
-        walk.wire.pause(BAR_WAIT).await;
+        walk.base.wire.pause(BAR_WAIT).await;
     }
     let came = last.map_or("no bar".to_owned(), |open| format!("of a past minute ({open})"));
     Err(differs("the last bar of GET /api/v3/klines", "still forming", came))
 }
 
 pub(super) async fn bad_interval(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol).with("interval", "7m");
+    let query = Query::new().with("symbol", walk.base.symbol).with("interval", "7m");
     walk.get("/api/v3/klines", query).await?.refused(-1120, "Invalid interval.")
 }
 
@@ -249,7 +250,7 @@ fn levels(check: &mut Check, body: &Value, side: &str) -> Vec<Decimal> {
 }
 
 pub(super) async fn depth(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol).with("limit", 5);
+    let query = Query::new().with("symbol", walk.base.symbol).with("limit", 5);
     let body = walk.get("/api/v3/depth", query).await?.good()?;
     let mut check = Check::new();
     check.integer("GET /api/v3/depth", &body, "lastUpdateId");
@@ -266,19 +267,19 @@ pub(super) async fn depth(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn price(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.get("/api/v3/ticker/price", query).await?.good()?;
     let (mut check, of) = (Check::new(), "GET /api/v3/ticker/price");
-    check.text(of, &body, "symbol", walk.symbol.as_str());
+    check.text(of, &body, "symbol", walk.base.symbol.as_str());
     let price = check.decimal(of, &body, "price").unwrap_or_default();
     check.end(price.normalize().to_string())
 }
 
 pub(super) async fn best(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.get("/api/v3/ticker/bookTicker", query).await?.good()?;
     let (mut check, of) = (Check::new(), "GET /api/v3/ticker/bookTicker");
-    check.text(of, &body, "symbol", walk.symbol.as_str());
+    check.text(of, &body, "symbol", walk.base.symbol.as_str());
     let [bid, _, ask, _] = ["bidPrice", "bidQty", "askPrice", "askQty"]
         .map(|field| check.decimal(of, &body, field).unwrap_or_default());
     check.holds(bid <= ask, "\"bidPrice\"", format!("{ask} or less"), bid);
@@ -286,7 +287,7 @@ pub(super) async fn best(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn average(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol);
+    let query = Query::new().with("symbol", walk.base.symbol);
     let body = walk.get("/api/v3/avgPrice", query).await?.good()?;
     let (mut check, of) = (Check::new(), "GET /api/v3/avgPrice");
     check.integer(of, &body, "mins");
@@ -295,10 +296,10 @@ pub(super) async fn average(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn day(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol).with("type", "MINI");
+    let query = Query::new().with("symbol", walk.base.symbol).with("type", "MINI");
     let body = walk.get("/api/v3/ticker/24hr", query).await?.good()?;
     let (mut check, of) = (Check::new(), "GET /api/v3/ticker/24hr");
-    check.text(of, &body, "symbol", walk.symbol.as_str());
+    check.text(of, &body, "symbol", walk.base.symbol.as_str());
     for field in ["lastPrice", "volume", "quoteVolume"] {
         check.decimal(of, &body, field);
     }
@@ -314,7 +315,8 @@ pub(super) async fn weight_present(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn weight_grows(walk: &mut Walk) -> Outcome {
-    let query = Query::new().with("symbol", walk.symbol).with("interval", "1m").with("limit", 1);
+    let query =
+        Query::new().with("symbol", walk.base.symbol).with("interval", "1m").with("limit", 1);
     let mut least = None;
     for _ in 0..WEIGHT_TRIES {
         let before = walk.get("/api/v3/klines", query.clone()).await?.http.used_weight;

@@ -1,12 +1,9 @@
-//! Removes what belongs to the account from recorded messages: keys, signatures, account numbers
-//! and balances.
+//! What is secret in the messages: keys, signatures, account numbers and balances.
 
-use everwarm_venue::conformance::wire::{Part, Scrub};
-use serde_json::Value;
-use std::sync::Arc;
+use everwarm_venue::conformance::scrub::{REMOVED, Secrets};
+use everwarm_venue::conformance::wire::Scrub;
+use serde_json::{Map, Value};
 
-/// Stands for a removed text.
-const REMOVED: &str = "removed";
 /// Stands for a removed amount.
 const NOTHING: &str = "0.00000000";
 /// Fields with a number or a name of the account.
@@ -14,92 +11,65 @@ const NUMBERS: [&str; 5] = ["uid", "accountId", "account", "userId", "email"];
 /// Fields with a key or a signature.
 const KEYS: [&str; 4] = ["apiKey", "signature", "listenKey", "X-MBX-APIKEY"];
 
-/// Removes these texts, and what the fields say is secret. Of the balances, those of the assets
-/// that `symbol` begins or ends with stay, without amounts.
-pub(super) fn scrub(secrets: Vec<String>, symbol: String) -> Scrub {
-    Arc::new(move |part, text| {
-        let mut text = match part {
-            Part::Query => query(text),
-            Part::Text => body(text, &symbol),
-        };
-        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            text = text.replace(secret, REMOVED);
-        }
-        text
-    })
+/// Removes the texts of `keys`, and what is secret. Of the balances, those of the assets that
+/// `symbol` begins or ends with stay, without amounts.
+pub(super) fn scrub(keys: Vec<String>, symbol: String) -> Scrub {
+    everwarm_venue::conformance::scrub::scrub(keys, Account { symbol })
 }
 
-/// The parameters without those that are secret.
-fn query(text: &str) -> String {
-    let is_open = |part: &&str| !KEYS.contains(&part.split('=').next().unwrap_or_default());
-    text.split('&').filter(is_open).collect::<Vec<_>>().join("&")
+/// The account of a walk over one symbol.
+struct Account {
+    symbol: String,
 }
 
-/// A body or a message. One without a secret stays exactly as it was.
-fn body(text: &str, symbol: &str) -> String {
-    let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
-    if clean(&mut value, symbol) { value.to_string() } else { text.to_owned() }
-}
+impl Secrets for Account {
+    fn is_parameter(&self, name: &str) -> bool {
+        KEYS.contains(&name)
+    }
 
-/// Cleans a value. Returns whether it changed.
-fn clean(value: &mut Value, symbol: &str) -> bool {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-        Value::Array(list) => {
-            let mut changed = false;
-            for value in list {
-                changed |= clean(value, symbol);
-            }
-            changed
-        }
-        Value::Object(map) => {
-            let mut changed = false;
-            let event = map.get("e").and_then(Value::as_str).map(str::to_owned);
-            for (name, value) in map.iter_mut() {
-                let is_secret = KEYS.contains(&name.as_str()) || NUMBERS.contains(&name.as_str());
-                let position = event.as_deref() == Some("outboundAccountPosition") && name == "B";
-                let delta = event.as_deref() == Some("balanceUpdate") && name == "d";
-                if is_secret && value.is_number() {
-                    *value = 0.into();
-                } else if is_secret && !value.is_null() {
-                    *value = REMOVED.into();
-                } else if delta {
-                    *value = NOTHING.into();
-                } else if name == "balances" {
-                    balances(value, symbol, ["asset", "free", "locked"]);
-                } else if position {
-                    balances(value, symbol, ["a", "f", "l"]);
-                } else {
-                    changed |= clean(value, symbol);
-                    continue;
-                }
-                changed = true;
-            }
-            changed
+    fn is_row(&self, _row: &Value) -> bool {
+        false
+    }
+
+    fn instead(&self, object: &Map<String, Value>, name: &str, value: &Value) -> Option<Value> {
+        let is_secret = KEYS.contains(&name) || NUMBERS.contains(&name);
+        let event = object.get("e").and_then(Value::as_str);
+        match (event, name) {
+            _ if is_secret && value.is_number() => Some(0.into()),
+            _ if is_secret && !value.is_null() => Some(REMOVED.into()),
+            (Some("balanceUpdate"), "d") => Some(NOTHING.into()),
+            (_, "balances") => Some(self.balances(value, ["asset", "free", "locked"])),
+            (Some("outboundAccountPosition"), "B") => Some(self.balances(value, ["a", "f", "l"])),
+            (_, _) => None,
         }
     }
 }
 
-/// Removes amounts, and the balances of other assets.
-fn balances(value: &mut Value, symbol: &str, [asset, free, locked]: [&str; 3]) {
-    let Some(list) = value.as_array_mut() else { return *value = Value::Null };
-    list.retain(|row| {
-        let asset = row.get(asset).and_then(Value::as_str).unwrap_or_default();
-        symbol.strip_prefix(asset).is_some_and(|rest| !rest.is_empty())
-            || symbol.strip_suffix(asset).is_some_and(|rest| !rest.is_empty())
-    });
-    for row in list {
-        for field in [free, locked] {
-            if let Some(amount) = row.get_mut(field).filter(|amount| amount.is_string()) {
-                *amount = NOTHING.into();
+impl Account {
+    /// The balances without amounts, and without those of other assets.
+    fn balances(&self, value: &Value, [asset, free, locked]: [&str; 3]) -> Value {
+        let Some(rows) = value.as_array() else { return Value::Null };
+        let of_symbol = |row: &&Value| {
+            let asset = row.get(asset).and_then(Value::as_str).unwrap_or_default();
+            let rest = |rest: Option<&str>| rest.is_some_and(|rest| !rest.is_empty());
+            rest(self.symbol.strip_prefix(asset)) || rest(self.symbol.strip_suffix(asset))
+        };
+        let mut rows: Vec<Value> = rows.iter().filter(of_symbol).cloned().collect();
+        for row in &mut rows {
+            for field in [free, locked] {
+                if let Some(amount) = row.get_mut(field).filter(|amount| amount.is_string()) {
+                    *amount = NOTHING.into();
+                }
             }
         }
+        Value::Array(rows)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_venue::conformance::wire::Part;
 
     fn scrubbed(part: Part, text: &str) -> String {
         scrub(vec!["KEY0KEY".to_owned(), "SECRET".to_owned()], "BTCUSDT".to_owned())(part, text)

@@ -1,11 +1,11 @@
 //! Steps with orders that wait for a price, and with lists of orders.
 
-use super::check::{Check, Outcome, Stop, not_tried};
 use super::walk::{Walk, side_word};
 use crate::binance::map;
 use crate::binance::sign::Query;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
+use everwarm_venue::conformance::check::{Check, Outcome, Stop, not_tried};
 use everwarm_venue::transport::Method;
 use serde_json::Value;
 
@@ -28,11 +28,11 @@ type Prices = Vec<(&'static str, Decimal)>;
 /// Places a sale that waits, queries it, and cancels it.
 async fn waits(walk: &mut Walk, kind: &'static str, prices: Prices) -> Outcome {
     if !has_type(walk, kind) {
-        return Err(not_tried(format!("{} has no orders of type {kind}", walk.symbol)));
+        return Err(not_tried(format!("{} has no orders of type {kind}", walk.base.symbol)));
     }
     let lowest = prices.iter().map(|(_, price)| *price).min().unwrap_or(Decimal::ONE);
     let quantity = walk.smallest(lowest)?;
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     let limit = prices.iter().any(|(name, _)| *name == "price");
     let with = |query: Query| {
         let query = query.with("type", kind).with_some("timeInForce", limit.then_some("GTC"));
@@ -60,7 +60,7 @@ async fn waits(walk: &mut Walk, kind: &'static str, prices: Prices) -> Outcome {
 
 /// Cancels an order and waits for the report.
 async fn ended(walk: &mut Walk, id: &str, check: &mut Check) -> Result<(), Stop> {
-    let mark = walk.mark();
+    let mark = walk.base.mark();
     let body = walk.cancel(id).await?.good()?;
     check.text("the response to the cancel", &body, "status", "CANCELED");
     walk.reports(mark, &[(id.to_owned(), CANCELED)], true, check).await
@@ -94,12 +94,12 @@ pub(super) async fn take_profit_limit(walk: &mut Walk) -> Outcome {
 
 pub(super) async fn trailing(walk: &mut Walk) -> Outcome {
     if !has_type(walk, "STOP_LOSS") {
-        return Err(not_tried(format!("{} has no orders of type STOP_LOSS", walk.symbol)));
+        return Err(not_tried(format!("{} has no orders of type STOP_LOSS", walk.base.symbol)));
     }
     let allowed = walk.allows("allowTrailingStop");
     let price = walk.level(BELOW).await?;
     let quantity = walk.smallest(price)?;
-    let id = walk.id();
+    let id = walk.base.id();
     let with = |query: Query| {
         let query = query.with("type", "STOP_LOSS").with("quantity", map::plain(quantity));
         query.with("trailingDelta", TRAIL)
@@ -121,9 +121,9 @@ pub(super) async fn trailing(walk: &mut Walk) -> Outcome {
 
 pub(super) async fn would_trigger(walk: &mut Walk) -> Outcome {
     if !has_type(walk, "STOP_LOSS") {
-        return Err(not_tried(format!("{} has no orders of type STOP_LOSS", walk.symbol)));
+        return Err(not_tried(format!("{} has no orders of type STOP_LOSS", walk.base.symbol)));
     }
-    let (id, at) = (walk.id(), walk.level(ABOVE).await?);
+    let (id, at) = (walk.base.id(), walk.level(ABOVE).await?);
     let quantity = walk.smallest(at)?;
     let with = |query: Query| {
         let query = query.with("type", "STOP_LOSS").with("quantity", map::plain(quantity));
@@ -145,9 +145,9 @@ struct List {
 /// Places a list, checks its response and events, and cancels one order, which ends all.
 async fn listed(walk: &mut Walk, list: List) -> Outcome {
     let List { path, contingency, query, legs } = list;
-    let (id, mark) = (walk.id(), walk.mark());
+    let (id, mark) = (walk.base.id(), walk.base.mark());
     for (leg, side, _) in &legs {
-        walk.expect_order(leg, *side);
+        walk.base.expect_order(leg, *side);
     }
     let query = query.with("listClientOrderId", &id).with("newOrderRespType", "RESULT");
     let body = walk.signed(Method::Post, path, query).await?.good()?;
@@ -176,7 +176,7 @@ async fn listed(walk: &mut Walk, list: List) -> Outcome {
     let expected: Vec<_> = legs.iter().map(|(leg, _, r)| (leg.clone(), *r)).collect();
     walk.list_event(mark, (&id, "EXEC_STARTED"), &mut check).await?;
     walk.reports(mark, &expected, true, &mut check).await?;
-    let mark = walk.mark();
+    let mark = walk.base.mark();
     let Some((first, _, _)) = legs.first() else { return check.end("") };
     walk.cancel(first).await?.good()?;
     let expected: Vec<_> = legs.iter().map(|(leg, ..)| (leg.clone(), CANCELED)).collect();
@@ -207,12 +207,12 @@ fn pair(
 
 pub(super) async fn oco(walk: &mut Walk) -> Outcome {
     if !walk.allows("ocoAllowed") || !has_type(walk, "STOP_LOSS") {
-        return Err(not_tried(format!("{} has no OCO lists with STOP_LOSS", walk.symbol)));
+        return Err(not_tried(format!("{} has no OCO lists with STOP_LOSS", walk.base.symbol)));
     }
     let prices = (walk.level(ABOVE).await?, walk.level(BELOW).await?);
     let quantity = walk.smallest(prices.1)?;
-    let (above, below) = (walk.id(), walk.id());
-    let query = Query::new().with("symbol", walk.symbol).with("side", "SELL");
+    let (above, below) = (walk.base.id(), walk.base.id());
+    let query = Query::new().with("symbol", walk.base.symbol).with("side", "SELL");
     let query = query.with("quantity", map::plain(quantity));
     let query = pair(query, ["above", "below"], prices, [&above, &below]);
     let legs = vec![(above, Side::Sell, RESTS), (below, Side::Sell, RESTS)];
@@ -225,7 +225,7 @@ async fn working(walk: &mut Walk, id: &str) -> Result<(Query, Decimal), Stop> {
     let price = walk.level(FAR_BELOW).await?;
     let quantity = walk.smallest(price)?;
     let query = Query::new()
-        .with("symbol", walk.symbol)
+        .with("symbol", walk.base.symbol)
         .with("workingType", "LIMIT")
         .with("workingSide", side_word(Side::Buy))
         .with("workingClientOrderId", id)
@@ -238,9 +238,9 @@ async fn working(walk: &mut Walk, id: &str) -> Result<(Query, Decimal), Stop> {
 
 pub(super) async fn oto(walk: &mut Walk) -> Outcome {
     if !walk.allows("otoAllowed") {
-        return Err(not_tried(format!("{} has no OTO lists", walk.symbol)));
+        return Err(not_tried(format!("{} has no OTO lists", walk.base.symbol)));
     }
-    let (first, second) = (walk.id(), walk.id());
+    let (first, second) = (walk.base.id(), walk.base.id());
     let (query, quantity) = working(walk, &first).await?;
     let price = walk.level(ABOVE).await?;
     let query = query
@@ -256,9 +256,9 @@ pub(super) async fn oto(walk: &mut Walk) -> Outcome {
 
 pub(super) async fn otoco(walk: &mut Walk) -> Outcome {
     if !walk.allows("otoAllowed") || !has_type(walk, "STOP_LOSS") {
-        return Err(not_tried(format!("{} has no OTOCO lists with STOP_LOSS", walk.symbol)));
+        return Err(not_tried(format!("{} has no OTOCO lists with STOP_LOSS", walk.base.symbol)));
     }
-    let (first, above, below) = (walk.id(), walk.id(), walk.id());
+    let (first, above, below) = (walk.base.id(), walk.base.id(), walk.base.id());
     let (query, quantity) = working(walk, &first).await?;
     let prices = (walk.level(ABOVE).await?, walk.level(BELOW).await?);
     let query = query.with("pendingQuantity", map::plain(quantity));

@@ -1,8 +1,8 @@
 //! Steps with websockets: the account's events and the market's.
 
-use super::check::{Check, Outcome, Stop, differs, not_tried, shown};
 use super::walk::Walk;
 use everwarm_domain::time::MINUTE;
+use everwarm_venue::conformance::check::{Check, Outcome, Stop, not_tried, shown};
 use serde_json::{Value, json};
 
 /// A missing answer of a stream.
@@ -11,11 +11,10 @@ const MISSING: &str = "missing";
 /// Opens a session with the account's events.
 async fn session(walk: &mut Walk) -> Result<Value, Stop> {
     let url = walk.hosts.ws_api.clone();
-    let opened = walk.wire.open(&url).await;
-    let socket = opened.map_err(|why| differs("the WebSocket API", "open", why))?;
+    let socket = walk.base.open("the WebSocket API", &url).await?;
     let request = walk.subscription("1").await?;
     let answer = walk.ask(socket, request).await?;
-    walk.user = Some(socket);
+    walk.base.user = Some(socket);
     Ok(answer)
 }
 
@@ -40,7 +39,7 @@ pub(super) async fn subscribe(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn api_limits(walk: &mut Walk) -> Outcome {
-    let socket = walk.user.ok_or_else(|| not_tried("there is no session with events"))?;
+    let socket = walk.base.user()?;
     let answer = walk.ask(socket, json!({"id": "2", "method": "ping"})).await?;
     let mut check = Check::new();
     succeeded(&mut check, &answer);
@@ -57,7 +56,7 @@ pub(super) async fn api_limits(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn subscribe_twice(walk: &mut Walk) -> Outcome {
-    let socket = walk.user.ok_or_else(|| not_tried("there is no session with events"))?;
+    let socket = walk.base.user()?;
     let request = walk.subscription("3").await?;
     let answer = walk.ask(socket, request).await?;
     let code = answer.get("error").and_then(|e| e.get("code")).and_then(Value::as_i64);
@@ -68,10 +67,10 @@ pub(super) async fn subscribe_twice(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn reconnect(walk: &mut Walk) -> Outcome {
-    let Some(old) = walk.user.take() else {
+    let Some(old) = walk.base.user.take() else {
         return Err(not_tried("there was no session with events"));
     };
-    walk.wire.close(old);
+    walk.base.wire.close(old);
     let answer = session(walk).await?;
     let mut check = Check::new();
     succeeded(&mut check, &answer);
@@ -91,14 +90,13 @@ pub(super) async fn once(walk: &mut Walk) -> Outcome {
 
 /// The stream of bars.
 fn bars(walk: &Walk) -> String {
-    format!("{}@kline_1m", walk.symbol.as_str().to_ascii_lowercase())
+    format!("{}@kline_1m", walk.base.symbol.as_str().to_ascii_lowercase())
 }
 
 pub(super) async fn market_subscribe(walk: &mut Walk) -> Outcome {
     let url = format!("{}/ws", walk.hosts.streams);
-    let opened = walk.wire.open(&url).await;
-    let socket = opened.map_err(|why| differs("the market stream", "open", why))?;
-    walk.market = Some(socket);
+    let socket = walk.base.open("the market stream", &url).await?;
+    walk.base.market = Some(socket);
     let request = json!({"method": "SUBSCRIBE", "params": [bars(walk)], "id": 1});
     let answer = walk.ask(socket, request).await?;
     let mut check = Check::new();
@@ -107,13 +105,8 @@ pub(super) async fn market_subscribe(walk: &mut Walk) -> Outcome {
     check.end(result)
 }
 
-/// The websocket of the market.
-fn market(walk: &Walk) -> Result<u32, Stop> {
-    walk.market.ok_or_else(|| not_tried("the market stream is not open"))
-}
-
 pub(super) async fn subscriptions(walk: &mut Walk) -> Outcome {
-    let socket = market(walk)?;
+    let socket = walk.base.market()?;
     let answer = walk.ask(socket, json!({"method": "LIST_SUBSCRIPTIONS", "id": 2})).await?;
     let mut check = Check::new();
     let result = answer.get("result").unwrap_or(&Value::Null);
@@ -122,7 +115,7 @@ pub(super) async fn subscriptions(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn wrong_method(walk: &mut Walk) -> Outcome {
-    let socket = market(walk)?;
+    let socket = walk.base.market()?;
     let answer = walk.ask(socket, json!({"method": "EWC", "params": [], "id": 3})).await?;
     // The venue sends the error in a field or alone.
     let error = answer.get("error").unwrap_or(&answer);
@@ -133,22 +126,16 @@ pub(super) async fn wrong_method(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn bar_event(walk: &mut Walk) -> Outcome {
-    let socket = market(walk)?;
-    let mut found = None;
-    let heard = walk.listen(socket, |message| {
+    let socket = walk.base.market()?;
+    let is_bar = |message: &Value| {
         let is_bar = message.get("e").and_then(Value::as_str) == Some("kline");
-        if is_bar {
-            found = Some(message.clone());
-        }
-        is_bar
-    });
-    heard.await?;
-    let Some(event) = found else {
-        let within = format!("within {} s", walk.patience.as_secs());
-        return Err(differs("an event of the stream of bars", within, MISSING));
+        is_bar.then(|| message.clone())
+    };
+    let Some(event) = walk.base.find(socket, is_bar).await? else {
+        return Err(walk.base.missing("an event of the stream of bars"));
     };
     let (mut check, of) = (Check::new(), "the event kline");
-    check.text(of, &event, "s", walk.symbol.as_str());
+    check.text(of, &event, "s", walk.base.symbol.as_str());
     check.integer(of, &event, "E");
     let bar = event.get("k").unwrap_or(&Value::Null);
     check.text("\"k\" of the event", bar, "i", "1m");
@@ -167,17 +154,16 @@ pub(super) async fn bar_event(walk: &mut Walk) -> Outcome {
 }
 
 pub(super) async fn ping(walk: &mut Walk) -> Outcome {
-    let socket = market(walk)?;
-    let end = tokio::time::Instant::now() + walk.patience;
-    while walk.pings == 0 {
+    let socket = walk.base.market()?;
+    let end = tokio::time::Instant::now() + walk.base.patience;
+    while walk.base.pings == 0 {
         let left = end.saturating_duration_since(tokio::time::Instant::now());
-        if left.is_zero() || !walk.hear_one(socket, left).await? {
+        if left.is_zero() || !walk.base.hear_one(socket, left).await? {
             break;
         }
     }
-    if walk.pings == 0 {
-        let within = format!("within {} s", walk.patience.as_secs());
-        return Err(differs("a ping of the venue on the market stream", within, MISSING));
+    if walk.base.pings == 0 {
+        return Err(walk.base.missing("a ping of the venue on the market stream"));
     }
     Ok("the venue sends pings".to_owned())
 }

@@ -1,38 +1,14 @@
 //! The steps in their order, each with what it expects and the page of the documentation that says
 //! so: <https://developers.binance.com/docs/binance-spot-api-docs>.
 
-use super::check::Outcome;
 use super::walk::Walk;
 use super::{account, ends, orders, public, stops, streams};
-use everwarm_venue::conformance::Expectation;
-use std::pin::Pin;
-
-/// A running step.
-type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
-
-/// A step.
-pub(super) struct Step {
-    pub expectation: Expectation,
-    pub run: for<'a> fn(&'a mut Walk) -> Running<'a>,
-}
-
-/// A step of a group: its name, its function, the expectation and the source.
-macro_rules! steps {
-    ($($group:literal: { $($name:literal $run:path, $expected:literal, $source:literal;)* })*) => {
-        &[$($(Step {
-            expectation: Expectation {
-                name: $name,
-                group: $group,
-                expected: $expected,
-                source: $source,
-            },
-            run: |walk| Box::pin($run(walk)),
-        },)*)*]
-    };
-}
+use everwarm_venue::conformance::ends::cancel;
+use everwarm_venue::conformance::walk::Step;
+use everwarm_venue::conformance_steps;
 
 /// All steps but those of the end. The first shows whether the venue responds.
-pub(super) const STEPS: &[Step] = steps! {
+pub(super) const STEPS: &[Step<Walk>] = conformance_steps! {
     "clock and rules": {
         "time" public::time,
             "The clock is in milliseconds, runs forward, and is near ours.",
@@ -265,9 +241,9 @@ pub(super) const STEPS: &[Step] = steps! {
 };
 
 /// The end of every walk.
-pub(super) const END: &[Step] = steps! {
+pub(super) const END: &[Step<Walk>] = conformance_steps! {
     "end": {
-        "end-cancel" ends::cancel,
+        "end-cancel" cancel,
             "No order of this run is open.",
             "rest-api: current open orders";
         "end-sell" ends::sell,

@@ -1,20 +1,17 @@
 //! What all steps share: the wire, the venue's clock, the account's events and our orders.
 
-use super::check::{Answer, Check, Stop, differs, not_tried};
 use crate::binance::hosts::Hosts;
 use crate::binance::sign::{ApiKey, Query, sign_ws};
-use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::{Decimal, floor_to_step, parse_decimal};
 use everwarm_domain::order::Side;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::time::UtcMs;
-use everwarm_venue::conformance::record::Head;
-use everwarm_venue::conformance::wire::{Came, Request, Wire};
+use everwarm_venue::conformance::check::{Answer, Check, Errors, Stop, not_tried};
+use everwarm_venue::conformance::walk::Base;
+use everwarm_venue::conformance::wire::Request;
 use everwarm_venue::transport::Method;
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::time::Instant;
 
 /// The header with the key.
 const KEY_HEADER: &str = "X-MBX-APIKEY";
@@ -23,12 +20,8 @@ const SAMPLE: UtcMs = 10_000;
 /// A timestamp as far from the venue's clock as no tolerance reaches, milliseconds.
 pub(super) const FAR: UtcMs = 36_000_000;
 
-/// An order of this walk.
-#[derive(Clone, Debug)]
-pub(super) struct Sent {
-    pub id: String,
-    pub side: Side,
-}
+/// The form of the venue's errors.
+const ERRORS: Errors = Errors { text: "msg", lacking: (-2010, "insufficient balance") };
 
 /// How a request is signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,10 +34,7 @@ pub(super) struct Signing {
 
 /// A walk in progress.
 pub(super) struct Walk {
-    pub wire: Wire,
-    pub head: Head,
-    pub symbol: Symbol,
-    pub patience: Duration,
+    pub base: Base,
     /// None if a record is played.
     pub key: Option<ApiKey>,
     pub hosts: Hosts,
@@ -52,73 +42,35 @@ pub(super) struct Walk {
     pub rules: Option<Instrument>,
     /// What `exchangeInfo` says about the symbol.
     pub info: Value,
-    /// The websocket with the account's events.
-    pub user: Option<u32>,
-    /// The websocket with the market's events, and its pings so far.
-    pub market: Option<u32>,
-    pub pings: u32,
-    /// Every event of the account, in the order of arrival.
-    pub events: Vec<Value>,
-    /// Our orders, in the order of sending.
-    pub orders: Vec<Sent>,
     /// A limit order that rests, and the orders of the book after it.
     pub resting: Option<String>,
     pub replaced: Option<String>,
     /// The order that was filled first, with the venue's id of it.
     pub filled: Option<(String, i64)>,
-    /// Why no more requests may be sent.
-    pub blocked: Option<String>,
-    /// Why the venue refuses the key.
-    pub refused: Option<String>,
     /// The order counts in the headers of the last accepted order.
     pub order_counts: Option<[Option<u32>; 2]>,
-    /// What the account may still hold.
-    pub left: Vec<String>,
     sample: Option<(UtcMs, UtcMs)>,
-    numbers: u32,
 }
 
 impl Walk {
-    pub(super) fn new(
-        (wire, head, symbol): (Wire, Head, Symbol),
-        patience: Duration,
-        (hosts, key): (Hosts, Option<ApiKey>),
-    ) -> Walk {
+    pub(super) fn new(base: Base, (hosts, key): (Hosts, Option<ApiKey>)) -> Walk {
         Walk {
-            wire,
-            head,
-            symbol,
-            patience,
+            base,
             key,
             hosts,
             rules: None,
             info: Value::Null,
-            user: None,
-            market: None,
-            pings: 0,
-            events: Vec::new(),
-            orders: Vec::new(),
             resting: None,
             replaced: None,
             filled: None,
-            blocked: None,
-            refused: None,
             order_counts: None,
-            left: Vec::new(),
             sample: None,
-            numbers: 0,
         }
     }
 
     /// The venue's clock as of a sample: (its time, ours).
     pub(super) fn sampled(&mut self, server: UtcMs, ours: UtcMs) {
         self.sample = Some((server, ours));
-    }
-
-    /// The next id of an order of ours.
-    pub(super) fn id(&mut self) -> String {
-        self.numbers += 1;
-        format!("{}{}-{}", ClientOrderId::CONFORMANCE_PREFIX, self.head.walk, self.numbers)
     }
 
     /// A request to the market, without a key.
@@ -135,7 +87,7 @@ impl Walk {
     ) -> Result<Answer, Stop> {
         let answer = self.signed_as(method, path, query, Signing::default()).await?;
         if matches!(answer.code(), -1022 | -2014 | -2015) {
-            self.refused = Some(format!("{}: {}", answer.http.request, answer.summary()));
+            self.base.refused = Some(format!("{}: {}", answer.http.request, answer.summary()));
         }
         Ok(answer)
     }
@@ -165,10 +117,10 @@ impl Walk {
     /// How long a request may be on its way, milliseconds of venue time. Where time passes faster,
     /// requests age faster.
     fn window(&self) -> i64 {
-        if self.head.pace > 1 { 60_000 } else { 5_000 }
+        if self.base.head.pace > 1 { 60_000 } else { 5_000 }
     }
 
-    /// One request. A limit of the venue ends the walk, because more requests lead to a ban.
+    /// One request.
     pub(super) async fn request(
         &mut self,
         method: Method,
@@ -177,34 +129,25 @@ impl Walk {
         key: Option<&Secret>,
     ) -> Result<Answer, Stop> {
         let key = key.map(|key| (KEY_HEADER, key));
-        let request = Request { method, path, query, key };
-        let name = request.name();
-        let http = self.wire.http(request).await;
-        let http = http.map_err(|why| not_tried(format!("no response to {name}: {why}")))?;
-        if matches!(http.status, 418 | 429) {
-            let wait =
-                http.retry_after_s.map_or("an unknown time".to_owned(), |s| format!("{s} s"));
-            let why = format!("the venue limits requests (HTTP {}) for {wait}", http.status);
-            self.blocked = Some(why.clone());
-            return Err(not_tried(why));
-        }
-        Ok(Answer::of(http))
+        let (keys, body) = (key.as_slice(), String::new());
+        let request = Request { base: &self.hosts.rest, method, path, query, keys, body };
+        Ok(Answer::of(self.base.http(request).await?, ERRORS))
     }
 
     /// The venue's time now.
     pub(super) async fn venue_now(&mut self) -> Result<UtcMs, Stop> {
-        let fresh = self.sample.filter(|(_, ours)| self.wire.now() - ours < SAMPLE);
+        let fresh = self.sample.filter(|(_, ours)| self.base.wire.now() - ours < SAMPLE);
         let (server, ours) = match fresh {
             Some(sample) => sample,
             None => self.read_clock().await?,
         };
-        Ok(server + (self.wire.now() - ours) * UtcMs::from(self.head.pace))
+        Ok(server + (self.base.wire.now() - ours) * UtcMs::from(self.base.head.pace))
     }
 
     /// Reads the venue's clock. Returns its time, and ours at the middle of the request.
     pub(super) async fn read_clock(&mut self) -> Result<(UtcMs, UtcMs), Stop> {
         let answer = self.get("/api/v3/time", Query::new()).await?;
-        let middle = UtcMs::midpoint(answer.http.sent, self.wire.now());
+        let middle = UtcMs::midpoint(answer.http.sent, self.base.wire.now());
         let mut check = Check::new();
         let body = answer.good()?;
         let Some(server) = check.integer("GET /api/v3/time", &body, "serverTime") else {
@@ -221,7 +164,7 @@ impl Walk {
 
     /// The price of the last trade.
     pub(super) async fn last(&mut self) -> Result<Decimal, Stop> {
-        let query = Query::new().with("symbol", self.symbol);
+        let query = Query::new().with("symbol", self.base.symbol);
         let body = self.get("/api/v3/ticker/price", query).await?.good()?;
         let text = body.get("price").and_then(Value::as_str).unwrap_or_default();
         let price = parse_decimal(text).ok().filter(|price| *price > Decimal::ZERO);
@@ -253,34 +196,29 @@ impl Walk {
         side: Side,
         query: impl FnOnce(Query) -> Query,
     ) -> Result<Answer, Stop> {
-        let head = Query::new().with("symbol", self.symbol).with("side", side_word(side));
+        let head = Query::new().with("symbol", self.base.symbol).with("side", side_word(side));
         let query = query(head).with("newClientOrderId", id);
-        self.expect_order(id, side);
+        self.base.expect_order(id, side);
         let answer = self.signed(Method::Post, "/api/v3/order", query).await?;
         let refused = (400..500).contains(&answer.http.status) && answer.code() != 0;
         if answer.http.status == 200 {
             self.order_counts = Some([answer.http.orders_short, answer.http.orders_day]);
         } else if refused {
             // An order that is refused has no fills.
-            self.orders.pop();
+            self.base.orders.pop();
         }
         Ok(answer)
     }
 
-    /// Notes an order before it is sent, so that what it may buy is sold at the end.
-    pub(super) fn expect_order(&mut self, id: &str, side: Side) {
-        self.orders.push(Sent { id: id.to_owned(), side });
-    }
-
     /// Cancels an order by our id.
     pub(super) async fn cancel(&mut self, id: &str) -> Result<Answer, Stop> {
-        let query = Query::new().with("symbol", self.symbol).with("origClientOrderId", id);
+        let query = Query::new().with("symbol", self.base.symbol).with("origClientOrderId", id);
         self.signed(Method::Delete, "/api/v3/order", query).await
     }
 
     /// Queries an order by our id.
     pub(super) async fn query(&mut self, id: &str) -> Result<Answer, Stop> {
-        let query = Query::new().with("symbol", self.symbol).with("origClientOrderId", id);
+        let query = Query::new().with("symbol", self.base.symbol).with("origClientOrderId", id);
         self.signed(Method::Get, "/api/v3/order", query).await
     }
 
@@ -306,70 +244,8 @@ impl Walk {
     pub(super) async fn ask(&mut self, socket: u32, request: Value) -> Result<Value, Stop> {
         let id = request.get("id").cloned().unwrap_or(Value::Null);
         let name = request.get("method").map_or_else(String::new, Value::to_string);
-        let sent = self.wire.send(socket, request.to_string()).await;
-        sent.map_err(|why| differs("the connection", "open", why))?;
-        let mut found = None;
-        let came = self.listen(socket, |message| {
-            let is_it = message.get("id") == Some(&id);
-            if is_it {
-                found = Some(message.clone());
-            }
-            is_it
-        });
-        came.await?;
-        found.ok_or_else(|| {
-            let within = format!("within {} s", self.patience.as_secs());
-            differs(format!("the response to {name}"), within, "missing")
-        })
-    }
-
-    /// Listens on a websocket until a message is `enough`, or nothing comes any more. Events of
-    /// the account are kept.
-    pub(super) async fn listen(
-        &mut self,
-        socket: u32,
-        mut enough: impl FnMut(&Value) -> bool,
-    ) -> Result<(), Stop> {
-        let end = Instant::now() + self.patience;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.wire.next(socket, left).await {
-                Came::Nothing => return Ok(()),
-                Came::Ping => self.pings += u32::from(self.market == Some(socket)),
-                Came::Closed(why) => return Err(differs("the connection", "open", why)),
-                Came::Text(text) => {
-                    let Ok(message) = serde_json::from_str::<Value>(&text) else {
-                        return Err(differs("a message of the websocket", "JSON", text));
-                    };
-                    if let Some(event) = message.get("event") {
-                        self.events.push(event.clone());
-                    }
-                    if enough(&message) {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    /// Waits for one event on a websocket. Returns whether one came.
-    pub(super) async fn hear_one(&mut self, socket: u32, left: Duration) -> Result<bool, Stop> {
-        match self.wire.next(socket, left).await {
-            Came::Nothing => Ok(false),
-            Came::Ping => {
-                self.pings += u32::from(self.market == Some(socket));
-                Ok(true)
-            }
-            Came::Text(_) => Ok(true),
-            Came::Closed(why) => Err(differs("the connection", "open", why)),
-        }
-    }
-
-    /// Reads what the market stream has sent, so that the venue's pings are answered.
-    pub(super) async fn drain(&mut self) {
-        let Some(socket) = self.market else { return };
-        // A closed stream shows in the step that needs it.
-        while self.hear_one(socket, Duration::ZERO).await.unwrap_or(false) {}
+        let of_it = |message: &Value| (message.get("id") == Some(&id)).then(|| message.clone());
+        self.base.ask(socket, (&name, &request), of_it).await
     }
 
     /// The field of the symbol in `exchangeInfo` that allows something.
