@@ -14,10 +14,12 @@ import { ByHand } from "/page/by_hand.js";
 import { Explain } from "/page/explain.js";
 import { Feeds, Orders, Positions } from "/page/books.js";
 import { Log } from "/page/log.js";
+import { Regimes } from "/page/regimes.js";
 import { Risk } from "/page/risk.js";
 import { Tree } from "/page/tree.js";
 
 const PARTS = { tree: "Supervision", chart: "Market", equity: "Equity", risk: "Risk",
+  regimes: "Regimes",
   controls: "Controls", "by-hand": "Trade by hand",
   positions: "Positions", orders: "Orders", actors: "Actors", feeds: "Feeds", log: "Events",
   explain: "Why", config: "Configuration" };
@@ -41,7 +43,7 @@ const App = () => html`
       <${Tree} /><${Risk} /><${Controls} /><${ByHand} /><${Feeds} />
     </div>
     <div class="column wide">
-      <${Chart} /><${Equity} /><${Positions} /><${Orders} />
+      <${Chart} /><${Equity} /><${Positions} /><${Orders} /><${Regimes} />
     </div>
     <div class="column whole">
       <${Log} /><${Explain} /><${Actors} /><${Configuration} />

@@ -194,6 +194,19 @@ def shows(browser, daemon):
     expect("ours and the venue's are the same", agree, sides)
 
 
+def regimes(browser, daemon):
+    """The regime of each symbol, and a column for each day."""
+    same("each symbol has its regime, driver and bias",
+         lambda: sorted((row[0], row[1], row[3], row[4]) for row in cells(browser, "#regimes")),
+         lambda: sorted((row["symbol"], row["regime"], row["driver"], row["bias"])
+                        for row in daemon.get("/api/v1/regimes")))
+    days = [day for day in daemon.get("/api/v1/regimes/days") if sum(day.values()) > day["day"]]
+    columns = browser.ask("document.querySelectorAll('#regimes svg g').length")
+    expect("each day has its column", len(days) - 1 <= columns <= len(days), (columns, days))
+    words = browser.ask("document.querySelector('#regimes svg').ariaLabel")
+    expect("which words describe, too", re.search(r"no_data \d+ %", words), words)
+
+
 def filters(browser):
     """Events by their group, and by a word."""
     tags = "[...document.querySelectorAll('#log .tag')].map((tag) => tag.innerText)"
@@ -398,7 +411,7 @@ def keyboard(browser):
         seen.append(browser.ask("document.activeElement.closest('section')?.id ?? ''"))
         if "config" in seen:
             break
-    parts = ["tree", "risk", "controls", "chart", "positions", "orders", "log", "explain", "actors", "config"]
+    parts = ["tree", "risk", "controls", "chart", "positions", "orders", "regimes", "log", "explain", "actors", "config"]
     missing = [part for part in parts if part not in seen]
     expect("every part is reached by the keyboard", not missing, missing)
     toggle = "document.querySelector('#tree .toggle')"
@@ -549,6 +562,7 @@ def main():
         kills(browser, daemon)
         explains(browser)
         shows(browser, daemon)
+        regimes(browser, daemon)
         filters(browser)
         reloads(browser, daemon)
         switches(browser, daemon)

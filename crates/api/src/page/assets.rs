@@ -51,6 +51,7 @@ assets![
     "icon.svg",
     "index.html",
     "log.js",
+    "regimes.js",
     "reload.js",
     "risk.js",
     "store.js",
