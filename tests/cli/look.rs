@@ -118,7 +118,13 @@ fn answers(dir: &Path) -> Vec<(String, Value)> {
     let text = |name: &str| fill[name].as_str().unwrap();
     let id = format!("{}:{}", text("symbol"), text("trade_id"));
     commands.push(vec!["explain".to_owned(), id]);
-    for words in ["equity --limit 3", "bars AAAUSD 5m --limit 4", "bars BBBUSD", "why-not CCCUSD"] {
+    for words in [
+        "equity --limit 3",
+        "bars AAAUSD 5m --limit 4",
+        "bars BBBUSD",
+        "why-not CCCUSD",
+        "scan --top 2",
+    ] {
         commands.push(words.split(' ').map(str::to_owned).collect());
     }
     let answer = |command: Vec<String>| {

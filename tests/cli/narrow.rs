@@ -42,6 +42,7 @@ fn tables_fit_and_what_says_why_is_whole() {
         &["reconcile"],
         &["explain", order],
         &["why-not", "AAAUSD"],
+        &["scan"],
         &["config", "show"],
         &["config", "check"],
         &["store", "check"],

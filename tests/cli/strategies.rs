@@ -226,6 +226,74 @@ fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
     }
 }
 
+/// The gap that `why-not` shows for a symbol; none: it shows no close beside a bound.
+fn shown_gap(dir: &Path, row: &Value, time: &str) -> Option<f64> {
+    let symbol = row["symbol"].as_str().unwrap();
+    let story = ask(dir, &["why-not", symbol, time, "--strategy", "rise"]);
+    let (_, why) = story["title"].as_str().unwrap().split_once("rise: the close ")?;
+    let (close, more) = why.split_once(" is not ")?;
+    let bound = more.trim_start_matches("above ").trim_start_matches("below ");
+    let (close, bound): (f64, f64) = (close.parse().ok()?, bound.split(", ").next()?.parse().ok()?);
+    Some(((close - bound) / bound).abs())
+}
+
+#[test]
+fn a_scan_has_the_nearest_symbol_first_and_is_the_same_after_a_kill() {
+    let folder = Folder::new("scan");
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let rise = "kind = \"swing\"\ntimeframe = \"1m\"\nthreshold_scale = \"0.0001\"\n";
+    let off = "[strategy.sma_cross]\nenabled = false\n";
+    fs::write(&file, format!("{off}[strategy.rise]\n{rise}")).unwrap();
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.prints("may trade");
+    // A close without a signal, at which some symbol only has to pass its high or low.
+    let mut rows = Value::Null;
+    wait_until("a close without a signal", || {
+        let (code, out, _) = run(&dir, &["scan", "--json"]);
+        rows = serde_json::from_str(&out).unwrap_or_default();
+        code == Some(0) && rows[0]["failed"] == 1 && rows[0]["gap"].is_f64()
+    });
+    let all = rows.as_array().unwrap();
+    assert_eq!(all.len(), 8, "{rows}");
+    let time = all[0]["close"].to_string();
+    let gaps: Vec<Option<f64>> = all.iter().map(|row| shown_gap(&dir, row, &time)).collect();
+    let least = gaps.iter().flatten().copied().fold(f64::INFINITY, f64::min);
+    // A printed price is rounded.
+    assert!(gaps[0].is_some_and(|gap| gap <= least + 1e-4), "{gaps:?} {rows}");
+    assert!(gaps.iter().flatten().count() > 1, "{gaps:?} {rows}");
+
+    // It is the same at every later time: while the daemon runs, from its files, and in its next
+    // run.
+    let scan = ["scan", &time, "--strategy", "rise"];
+    assert_eq!(ask(&dir, &scan), rows);
+    daemon.kill();
+    assert_eq!(ask(&dir, &scan), rows);
+    let daemon = Process::start(&dir, &market(path));
+    daemon.answers();
+    daemon.prints("may trade");
+    assert_eq!(ask(&dir, &scan), rows);
+    let (code, out, err) = run(&dir, &["scan", &time, "--top", "2"]);
+    assert_eq!((code, out.lines().count()), (Some(0), 3), "{out}{err}");
+    assert!(out.starts_with("symbol ") && err.contains("the nearest 2 rows"), "{out}{err}");
+
+    for (words, exit, text) in [
+        (&["scan", "--strategy", "ris"][..], 1, "there is no strategy \"ris\"; did you mean rise?"),
+        (&["scan", "--strategy", "sma_cross"], 1, "the strategy sma_cross was off at this close"),
+        (&["scan", "2001-01-01 00:00"], 1, "there was no close at 2001-01-01 00:00 UTC; the clo"),
+        (&["scan", "2999-01-01 00:00"], 1, "there was no close at 2999-01-01 00:00 UTC; the clo"),
+        (&["scan", "--top", "0"], 2, "0 is not in 1..=10000"),
+        (&["scan", "--top", "10001"], 2, "10001 is not in 1..=10000"),
+        (&["scan", "noon"], 2, "not a time"),
+    ] {
+        let (code, out, err) = run(&dir, words);
+        assert_eq!(code, Some(exit), "{words:?}: {out}{err}");
+        assert!(err.contains(text), "{words:?}: {err}");
+    }
+    daemon.kill();
+}
+
 /// Writes into the files that a strategy of a kind joined that this program lacks.
 fn joins_of_kind(dir: &Path, kind: &'static str) {
     enrols(dir, |specs| {

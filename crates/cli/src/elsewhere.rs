@@ -213,6 +213,7 @@ impl Command {
             | Command::Adopt(_)
             | Command::Explain(_)
             | Command::WhyNot(_)
+            | Command::Scan(_)
             | Command::Backup(_)
             | Command::Limits(_)
             | Command::LogLevel(_)

@@ -36,17 +36,22 @@ pub struct WhyNotArgs {
     /// The close in UTC: "2021-01-08 12:03" or milliseconds [default: the newest].
     #[arg(value_parser = time)]
     time: Option<UtcMs>,
+    /// Explain only this strategy.
+    #[arg(long, value_name = "NAME")]
+    strategy: Option<String>,
     #[command(flatten)]
     args: query::Args,
 }
 
-fn time(text: &str) -> Result<UtcMs, String> {
+/// Parses a time.
+pub(super) fn time(text: &str) -> Result<UtcMs, String> {
     instant_of(text).ok_or_else(|| "not a time; write it like \"2021-01-08 12:03\"".to_owned())
 }
 
 /// Prints why there was no order.
 pub fn why_not(args: &WhyNotArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let asked = Asked::default().with("symbol", Some(args.symbol)).with("time", args.time);
+    let asked = asked.with("strategy", args.strategy.as_ref());
     show((&WHY_NOT, &asked), &args.args, core, printer)
 }
 

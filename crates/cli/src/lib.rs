@@ -34,6 +34,7 @@ mod regimes;
 pub mod remote;
 mod replay;
 mod run;
+mod scan;
 mod sim;
 mod status;
 mod stop;
@@ -265,6 +266,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     #[command(about = questions::WHY_NOT.about)]
     WhyNot(explain::WhyNotArgs),
+    #[command(about = questions::SCAN.about)]
+    Scan(scan::ScanArgs),
     /// Show, check or reload the configuration.
     Config(config::Args),
     /// Check the files of a data directory.
@@ -449,6 +452,7 @@ fn act(
         Command::Adopt(args) => reconcile::adopt(&args, core, printer),
         Command::Explain(args) => explain::print(&args, core, printer),
         Command::WhyNot(args) => explain::why_not(&args, core, printer),
+        Command::Scan(args) => scan::print(&args, core, printer),
         Command::Config(args) => config::print(&args, core, printer),
         Command::Store(args) => store::print(&args, core, printer),
         Command::Backup(args) => backup::backup(&args, core, printer),

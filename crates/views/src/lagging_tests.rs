@@ -6,6 +6,7 @@ use super::features::FeatureLog;
 use super::memory::Memory;
 use super::news::News;
 use super::reconcile::reconcile;
+use super::scan::scan;
 use super::summary::{Period, summary};
 use super::testing::Facts;
 use super::testing::lagging::lagging;
@@ -126,11 +127,15 @@ fn stories(journal: &[Fact<Body>], facts: &Facts) -> Vec<(String, String)> {
     }
     for (at, time) in closes.iter().enumerate().step_by(4) {
         let symbol = Symbol::new(["ADAUSDT", "BTCUSDT", "ETHUSDT"][at % 3]).unwrap();
-        let view = why_not(facts, symbol, Some(*time)).unwrap();
+        let view = why_not(facts, symbol, Some(*time), None).unwrap();
         record(&format!("why not {symbol} {time}"), format!("{view:#?}"));
         record("features", format!("{:?}", features.at(symbol, Timeframe::M1, *time)));
     }
-    let view = why_not(facts, Symbol::new("BTCUSDT").unwrap(), None).unwrap();
+    for time in closes.iter().step_by(40) {
+        let rows = scan(facts, Some(*time), None, 10).unwrap();
+        record(&format!("scan {time}"), format!("{rows:#?}"));
+    }
+    let view = why_not(facts, Symbol::new("BTCUSDT").unwrap(), None, None).unwrap();
     record("why not now", format!("{view:#?}"));
     all
 }

@@ -2,11 +2,11 @@
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
 //! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
-//! [`why_not`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`trades`], [`reconcile`],
-//! [`events`] and [`news`] describe facts in the sentences of [`sentences`]. Requests: routes and
-//! commands come from the rows of [`questions`] and [`changes`]; [`by_hand`] has the requests to
-//! trade by hand, [`views`] the shapes of their responses, [`exit`] the exit codes, [`telemetry`]
-//! the metrics.
+//! [`why_not`], [`scan`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`trades`],
+//! [`reconcile`], [`events`] and [`news`] describe facts in the sentences of [`sentences`].
+//! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
+//! has the requests to trade by hand, [`views`] the shapes of their responses, [`exit`] the exit
+//! codes, [`telemetry`] the metrics.
 
 pub mod audit;
 pub mod backtest;
@@ -15,6 +15,8 @@ pub mod by_hand;
 pub mod changes;
 pub mod checked_bars;
 pub mod coverage;
+mod decided_close;
+mod evaluations;
 pub mod events;
 pub mod exit;
 pub mod explain;
@@ -25,6 +27,7 @@ pub mod health;
 mod html;
 pub mod injected;
 pub mod journal_reader;
+mod known_strategies;
 pub mod known_symbols;
 pub mod lots;
 pub mod memory;
@@ -35,8 +38,10 @@ pub mod protection;
 pub mod questions;
 pub mod reconcile;
 pub mod regimes;
+pub mod scan;
 pub mod sentences;
 pub mod signals;
+mod silenced;
 pub mod status_fold;
 pub mod storage;
 pub mod stored_texts;

@@ -4,6 +4,7 @@
 //! A channel counts only if its line explains enough of the variance of the closes. The sale does
 //! not depend on that.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::edge::Edge;
 use super::numbers::{ppm, show, show_from};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
@@ -133,27 +134,44 @@ impl Strategy for Channel {
         Some(StrategySignal::new(intent, confidence_ppm, reason))
     }
 
-    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
+    fn conditions(
+        section: &Section,
+        edge: &Edge,
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
         let [close, lower, mid, explained] = *view.values else {
-            return "it has no values".to_owned();
+            return Err("it has no values".to_owned());
         };
         if mid.is_nan() {
-            return format!("the regression needs {} bars", section.length);
+            return Err(format!("the regression needs {} bars", section.length));
         }
         if long {
-            let (close, mid) = show(close, mid);
-            return format!("the close {close} is below the middle of the channel, {mid}");
+            let leaves = close >= mid || edge.is_leaving();
+            let reached = Condition::new("close at the middle", leaves, || {
+                let (close, mid) = show(close, mid);
+                format!("the close {close} is below the middle of the channel, {mid}")
+            });
+            return Ok(Conditions::new(Intent::Close, vec![reached.comparing(close, mid)]));
         }
         let least = threshold(section);
-        if explained < least {
+        let forms = Condition::new("R² of the channel", explained >= least, || {
             let (explained, least) = show_from(2, explained, least);
-            return format!("R² {explained} is below {least}: the closes form no channel");
-        }
-        if close > lower || is_flat(lower, mid) {
+            format!("R² {explained} is below {least}: the closes form no channel")
+        });
+        let flat = is_flat(lower, mid);
+        let below = Condition::new("close at the lower line", close <= lower && !flat, || {
             let (close, lower) = show(close, lower);
-            return format!("the close {close} is above the lower line of the channel, {lower}");
-        }
-        edge.why_not()
+            format!("the close {close} is above the lower line of the channel, {lower}")
+        });
+        let first = edge.is_first(forms.met && below.met);
+        // The lines of a flat channel are one: the close may be on it, and nothing is near.
+        let below = if flat { below } else { below.comparing(close, lower) };
+        Ok(Conditions::new(Intent::Open, vec![forms.comparing(explained, least), below, first]))
+    }
+
+    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, edge, long, view))
     }
 }
 

@@ -7,6 +7,7 @@
 //! back to its level from above. After a position, the highest close counts from the first close
 //! without it.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::numbers::{ppm, saturating, show, show_from};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set};
@@ -213,44 +214,72 @@ impl Strategy for Dca {
         Some(StrategySignal::new(Intent::Open, confidence(top - close, range), reason))
     }
 
-    fn why_not(section: &Section, memory: &Memory, long: bool, view: &View<'_>) -> String {
-        let [close, highest, _] = *view.values else { return "it has no values".to_owned() };
+    fn conditions(
+        section: &Section,
+        memory: &Memory,
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
+        let [close, highest, _] = *view.values else { return Err("it has no values".to_owned()) };
         if close.is_nan() || highest.is_nan() {
-            return format!("the highest close of {} h is not known yet", section.hours);
+            return Err(format!("the highest close of {} h is not known yet", section.hours));
         }
         if view.lot.leaves {
-            return "an exit is owed".to_owned();
+            let owed = Condition::new("no owed exit", false, || "an exit is owed".to_owned());
+            return Ok(Conditions::new(Intent::Open, vec![owed]));
         }
         let mut memory = memory.clone();
-        if !long {
-            memory.ends(close, view.head.time);
-            let top = memory.reference(section, highest, view, close);
+        if long {
+            memory.count(view.lot);
+            return Ok(Conditions::new(Intent::Add, next_entry(section, &memory, close, view.lot)));
+        }
+        memory.ends(close, view.head.time);
+        let top = memory.reference(section, highest, view, close);
+        let level = top * (1.0 - needed_fall(section));
+        let fell = Condition::new("fall from the highest close", close <= level, || {
             let (fall, needed) = fallen(section, close, top);
             let (shown, from) = show(close, top);
-            return match memory.fallen {
-                _ if close > top * (1.0 - needed_fall(section)) => format!(
-                    "the close {shown} is {fall} % below {from}, the highest close: not {needed} %"
-                ),
-                Some(_) => "the close before had fallen as far: only the first one counts".into(),
-                None => "this is the first close with values: it only shows the price".into(),
-            };
-        }
-        memory.count(view.lot);
-        let Memory { first, entries, fallen, .. } = memory;
-        match level(section, &memory) {
-            _ if view.lot.enters => "an entry is not filled yet".to_owned(),
-            _ if first <= 0.0 => "its first entry is not known".to_owned(),
-            None => format!("all {entries} entries are made"),
-            Some(level) if close > level => {
-                let (close, level) = show(close, level);
-                format!("the close {close} is above {level}, the level of entry {}", entries + 1)
-            }
-            Some(_) if fallen == Some(true) => {
-                format!("entry {} was signalled at a close before", entries + 1)
-            }
-            Some(_) => "the entry before is not filled".to_owned(),
-        }
+            format!("the close {shown} is {fall} % below {from}, the highest close: not {needed} %")
+        });
+        let first = !fell.met || memory.fallen == Some(false);
+        let first = Condition::new("first close that fell as far", first, || match memory.fallen {
+            Some(_) => "the close before had fallen as far: only the first one counts".to_owned(),
+            None => "this is the first close with values: it only shows the price".to_owned(),
+        });
+        Ok(Conditions::new(Intent::Open, vec![fell.comparing(close, level), first]))
     }
+
+    fn why_not(section: &Section, memory: &Memory, long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, memory, long, view))
+    }
+}
+
+/// The conditions of the next entry of a position.
+fn next_entry(section: &Section, memory: &Memory, close: f64, lot: LotView) -> Vec<Condition> {
+    let Memory { first, entries, fallen, .. } = *memory;
+    let (level, number) = (level(section, memory), entries + 1);
+    let filled =
+        Condition::new("no open entry", !lot.enters, || "an entry is not filled yet".to_owned());
+    let known = Condition::new("a known first entry", first > 0.0, || {
+        "its first entry is not known".to_owned()
+    });
+    let more = Condition::new("an entry is left", first <= 0.0 || level.is_some(), || {
+        format!("all {entries} entries are made")
+    });
+    let mut all = vec![filled, known, more];
+    if let Some(level) = level {
+        let fell = Condition::new("close at the level of the entry", close <= level, || {
+            let (close, level) = show(close, level);
+            format!("the close {close} is above {level}, the level of entry {number}")
+        });
+        let first = !fell.met || fallen == Some(false);
+        let first = Condition::new("first close at the level", first, || match fallen {
+            Some(true) => format!("entry {number} was signalled at a close before"),
+            Some(false) | None => "the entry before is not filled".to_owned(),
+        });
+        all.extend([fell.comparing(close, level), first]);
+    }
+    all
 }
 
 /// The next entry of a position, if its level is reached.

@@ -1,5 +1,6 @@
 //! The first row that meets a condition.
 
+use super::conditions::Condition;
 use serde::{Deserialize, Serialize};
 
 /// What a strategy remembers of a symbol: the row before, and an exit that is still due.
@@ -26,6 +27,19 @@ impl Edge {
             None => "this is the first close with values: it only shows where the price is",
         }
         .to_owned()
+    }
+
+    /// The condition that this row is the first one that meets the others. `met`: it meets them.
+    #[must_use]
+    pub fn is_first(self, met: bool) -> Condition {
+        let first = !met || self.entered == Some(false);
+        Condition::new("first close that meets them", first, || self.why_not())
+    }
+
+    /// Whether an exit that fell due before was not made.
+    #[must_use]
+    pub const fn is_leaving(self) -> bool {
+        self.leaving
     }
 
     /// Whether an exit is due: this row meets its condition, or one before did since the position

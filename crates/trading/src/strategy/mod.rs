@@ -8,6 +8,7 @@
 
 mod channel;
 pub mod check;
+mod conditions;
 mod dca;
 mod edge;
 mod kind;
@@ -23,6 +24,7 @@ mod swing;
 mod thresholds;
 mod why_not;
 
+pub use conditions::{Compared, Condition, Conditions, Distance, first_lack};
 pub use edge::Edge;
 pub use kind::Kind;
 pub use kinds::{add, is_name, kind, kinds};
@@ -30,7 +32,7 @@ pub use numbers::{ppm, saturating, show};
 pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, TIMEFRAME, Wrong, of_every};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
-pub use why_not::WhyNot;
+pub use why_not::{Verdict, WhyNot};
 
 use crate::indicators::{self, Feature};
 use everwarm_domain::fact::Retained;
@@ -105,6 +107,25 @@ pub trait Strategy: Send + 'static {
         long: bool,
         view: &View<'_>,
     ) -> Option<StrategySignal>;
+    /// The conditions of the next signal at these values, in the order in which `why-not` names
+    /// them. `scan` shows them and orders symbols by them. `memory` is the memory before these
+    /// values. Without this function they are one condition without numbers.
+    ///
+    /// # Errors
+    /// These values cannot be judged, and why: a feature is not warm.
+    fn conditions(
+        section: &Self::Section,
+        memory: &Self::Memory,
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
+        let why = Self::why_not(section, memory, long, view);
+        if view.values.iter().any(|value| value.is_nan()) {
+            return Err(why);
+        }
+        let intent = if long { Intent::Close } else { Intent::Open };
+        Ok(Conditions::new(intent, vec![Condition::new("signal", false, || why)]))
+    }
     /// Why these values gave no signal: the first condition that was not met. `memory` is the
     /// memory before these values.
     fn why_not(

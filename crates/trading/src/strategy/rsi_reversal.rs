@@ -2,6 +2,7 @@
 //!
 //! An example of a strategy that uses bars of two widths.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::signal::Intent;
@@ -91,22 +92,39 @@ impl Strategy for RsiReversal {
         Some(StrategySignal::new(intent, distance_ppm(rsi), reason))
     }
 
-    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+    fn conditions(
+        section: &Section,
+        (): &(),
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
         let Section { length, low, high, trend: name, .. } = section;
-        let [rsi, close, trend] = *view.values else { return "it has no values".to_owned() };
+        let [rsi, close, trend] = *view.values else { return Err("it has no values".to_owned()) };
         if rsi.is_nan() {
-            return format!("rsi{length} is not warm yet");
+            return Err(format!("rsi{length} is not warm yet"));
         }
+        let (low, high) = (f64::from(*low), f64::from(*high));
         if long {
-            return format!("rsi{length} {rsi:.1} is not above {high}, where it sells");
+            let rose = Condition::new("index above `high`", rsi > high, || {
+                format!("rsi{length} {rsi:.1} is not above {high}, where it sells")
+            });
+            return Ok(Conditions::new(Intent::Close, vec![rose.comparing(rsi, high)]));
         }
-        if rsi >= f64::from(*low) {
-            return format!("rsi{length} {rsi:.1} is not below {low}, where it buys");
+        let fell = Condition::new("index below `low`", rsi < low, || {
+            format!("rsi{length} {rsi:.1} is not below {low}, where it buys")
+        });
+        if fell.met && trend.is_nan() {
+            return Err(format!("{name} is not warm yet"));
         }
-        if trend.is_nan() {
-            return format!("{name} is not warm yet");
-        }
-        format!("the price {close} is not above {name} {trend:.2}")
+        let above = Condition::new("price above the trend", close > trend, || {
+            format!("the price {close} is not above {name} {trend:.2}")
+        });
+        let all = vec![fell.comparing(rsi, low), above.comparing(close, trend)];
+        Ok(Conditions::new(Intent::Open, all))
+    }
+
+    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, &(), long, view))
     }
 }
 

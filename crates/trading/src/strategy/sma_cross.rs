@@ -4,6 +4,7 @@
 //! position is also closed if the fast average is below the slow one without a seen cross. The
 //! averages then crossed while the supervisor had stopped the stage.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::numbers::{ppm, show};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
@@ -93,26 +94,50 @@ impl Strategy for SmaCross {
         Some(StrategySignal::new(intent, distance_ppm(fast, slow), reason))
     }
 
-    fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
-        let Some(now) = stands(view) else {
+    fn conditions(
+        section: &Section,
+        before: &Option<i8>,
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
+        let (Some(now), &[fast, slow]) = (stands(view), view.values) else {
             let slow = section.slow;
-            return format!("the averages are not warm yet: the slow one needs {slow} bars");
+            return Err(format!("the averages are not warm yet: the slow one needs {slow} bars"));
         };
-        let word = |at: i8| ["below", "at", "above"][usize::try_from(at + 1).unwrap_or(1)];
-        let stands = format!("the fast average is {} the slow one", word(now));
-        match before {
-            None => format!("{stands}, and there is no earlier value to compare with"),
-            Some(before) if *before == now => {
-                format!("{stands}, as at the close before: the averages did not cross")
-            }
-            Some(before) => {
-                let why = match (long, now < 0) {
-                    (true, _) => "the strategy holds a position already",
-                    (false, true) => "the strategy holds nothing",
-                    (false, false) => "they did not cross",
-                };
-                format!("{stands}; it was {} before, but {why}", word(*before))
-            }
+        let lacks = || no_cross(*before, now, long);
+        let (intent, name, there) = if long {
+            (Intent::Close, "fast average below the slow one", now < 0)
+        } else {
+            (Intent::Open, "fast average above the slow one", now > 0)
+        };
+        let side = Condition::new(name, there, lacks).comparing(fast, slow);
+        // A position ends below the slow average, whether or not the cross was seen.
+        let crossed = !there || before.is_some_and(|before| long || before <= 0);
+        let cross = Condition::new("the averages crossed at this close", crossed, lacks);
+        Ok(Conditions::new(intent, vec![side, cross]))
+    }
+
+    fn why_not(section: &Section, before: &Option<i8>, long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, before, long, view))
+    }
+}
+
+/// Why averages that stood so before, and stand so now, give no signal.
+fn no_cross(before: Option<i8>, now: i8, long: bool) -> String {
+    let word = |at: i8| ["below", "at", "above"][usize::try_from(at + 1).unwrap_or(1)];
+    let stands = format!("the fast average is {} the slow one", word(now));
+    match before {
+        None => format!("{stands}, and there is no earlier value to compare with"),
+        Some(before) if before == now => {
+            format!("{stands}, as at the close before: the averages did not cross")
+        }
+        Some(before) => {
+            let why = match (long, now < 0) {
+                (true, _) => "the strategy holds a position already",
+                (false, true) => "the strategy holds nothing",
+                (false, false) => "they did not cross",
+            };
+            format!("{stands}; it was {} before, but {why}", word(before))
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The stop lies below the zone. The target is a multiple of the distance to the stop. After either
 //! it buys again only once the structure has turned down and up.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::numbers::{ppm, saturating, show};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
@@ -124,33 +125,50 @@ impl Strategy for Smc {
         Some(StrategySignal { exits, ..StrategySignal::new(Intent::Open, confidence_ppm, reason) })
     }
 
-    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+    fn conditions(
+        section: &Section,
+        (): &(),
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
         let [close, bias, trend, bottom, top, range] = *view.values else {
-            return "it has no values".to_owned();
+            return Err("it has no values".to_owned());
         };
         if long {
-            return "no bearish break of structure followed".to_owned();
+            let turned = Condition::new("bearish break of structure", trend < 0.0, || {
+                "no bearish break of structure followed".to_owned()
+            });
+            return Ok(Conditions::new(Intent::Close, vec![turned]));
         }
         if bias.is_nan() {
-            return format!("{} is not known yet", section.bias);
+            return Err(format!("{} is not known yet", section.bias));
         }
         if trend.is_nan() || top.is_nan() || range.is_nan() {
-            return "the structures are not known yet".to_owned();
+            return Err("the structures are not known yet".to_owned());
         }
-        if close <= bias {
+        let above = Condition::new("close above the bias", close > bias, || {
             let (close, bias) = show(close, bias);
-            return format!("the close {close} is not above {bias}, the value of {}", section.bias);
-        }
-        if trend <= 0.0 {
+            format!("the close {close} is not above {bias}, the value of {}", section.bias)
+        });
+        let bullish = Condition::new("bullish break of structure", trend > 0.0, || {
             let newest = if trend < 0.0 { "is bearish" } else { "is missing" };
-            return format!("the newest break of structure {newest}");
-        }
-        if top <= 0.0 {
-            return "the bar entered no bullish zone, or its close is below it".to_owned();
-        }
-        // All conditions are met, but there is no stop.
-        let stop = if bottom > BELOW * range { "below the close" } else { "above 0" };
-        format!("the stop would not be {stop}")
+            format!("the newest break of structure {newest}")
+        });
+        let zone = Condition::new("bar in a bullish zone", top > 0.0, || {
+            "the bar entered no bullish zone, or its close is below it".to_owned()
+        });
+        // Without a zone there is no stop to judge.
+        let stops = !zone.met || exits(section, view, bottom, range).is_some();
+        let stop = Condition::new("stop below the close", stops, || {
+            let stop = if bottom > BELOW * range { "below the close" } else { "above 0" };
+            format!("the stop would not be {stop}")
+        });
+        let all = vec![above.comparing(close, bias), bullish, zone, stop];
+        Ok(Conditions::new(Intent::Open, all))
+    }
+
+    fn why_not(section: &Section, (): &(), long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, &(), long, view))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Buys the first close above the high of the last bars after a rise from their low, and sells a
 //! close below the low of fewer bars.
 
+use super::conditions::{Condition, Conditions, first_lack};
 use super::edge::Edge;
 use super::numbers::{ppm, saturating, show, show_from};
 use super::setting::{Form, Setting, TIMEFRAME, Wrong};
@@ -126,27 +127,43 @@ impl Strategy for Swing {
         Some(StrategySignal::new(intent, confidence_ppm, reason))
     }
 
-    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
+    fn conditions(
+        section: &Section,
+        edge: &Edge,
+        long: bool,
+        view: &View<'_>,
+    ) -> Result<Conditions, String> {
         let [close, top, low, bottom, _] = *view.values else {
-            return "it has no values".to_owned();
+            return Err("it has no values".to_owned());
         };
         let Section { entry_bars, exit_bars, .. } = section;
         if top.is_nan() || bottom.is_nan() {
-            return format!("the high of {entry_bars} bars is not known yet");
+            return Err(format!("the high of {entry_bars} bars is not known yet"));
         }
         if long {
-            let (close, bottom) = show(close, bottom);
-            return format!("the close {close} is not below {bottom}, the low of {exit_bars} bars");
+            let leaves = close < bottom || edge.is_leaving();
+            let fell = Condition::new("close below the low", leaves, || {
+                let (close, bottom) = show(close, bottom);
+                format!("the close {close} is not below {bottom}, the low of {exit_bars} bars")
+            });
+            return Ok(Conditions::new(Intent::Close, vec![fell.comparing(close, bottom)]));
         }
-        if close <= top {
+        let above = Condition::new("close above the high", close > top, || {
             let (close, top) = show(close, top);
-            return format!("the close {close} is not above {top}, the high of {entry_bars} bars");
-        }
-        if close < low * (1.0 + rise(section)) {
+            format!("the close {close} is not above {top}, the high of {entry_bars} bars")
+        });
+        let least = low * (1.0 + rise(section));
+        let rose = Condition::new("rise from the low", close >= least, || {
             let (risen, needed) = risen(section, close, low);
-            return format!("the close is {risen} % above the low of the bars, not {needed} %");
-        }
-        edge.why_not()
+            format!("the close is {risen} % above the low of the bars, not {needed} %")
+        });
+        let first = edge.is_first(above.met && rose.met);
+        let all = vec![above.comparing(close, top), rose.comparing(close, least), first];
+        Ok(Conditions::new(Intent::Open, all))
+    }
+
+    fn why_not(section: &Section, edge: &Edge, long: bool, view: &View<'_>) -> String {
+        first_lack(Self::conditions(section, edge, long, view))
     }
 }
 
@@ -204,9 +221,9 @@ mod tests {
     #[test]
     fn sells_below_the_low_of_before() {
         let rows = [[98.0, 101.0, 90.0, 98.0], [96.9, 99.0, 90.0, 97.0]];
-        let (sides, why) = play(true, &rows);
-        assert_eq!(sides, [None, Some(Intent::Close)]);
-        assert!(why.ends_with("is not below 97.0000, the low of 10 bars"), "{why}");
+        assert_eq!(play(true, &rows).0, [None, Some(Intent::Close)]);
+        let (_, why) = play(true, &rows[..1]);
+        assert!(why.ends_with("is not below 98.0000, the low of 10 bars"), "{why}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The parameters of a request.
 
 use super::{Exit, Failure};
+use crate::scan::{TOP, TOP_MAX};
 use crate::summary::Period;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -66,6 +67,18 @@ impl Asked {
     pub fn limit(&self) -> Result<Option<usize>, Failure> {
         let limit = self.parsed::<u32>("limit", "a number from 0 to 4294967295")?;
         Ok(limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)))
+    }
+
+    /// Number of rows of a scan.
+    ///
+    /// # Errors
+    /// It is no number in the range of a scan.
+    pub fn top(&self) -> Result<usize, Failure> {
+        let top = self.parsed::<u32>("top", "a number from 1 to 10000")?.unwrap_or(TOP);
+        if !(1..=TOP_MAX).contains(&top) {
+            return Err(bad(format!("top must be a number from 1 to {TOP_MAX}, not {top}")));
+        }
+        Ok(usize::try_from(top).unwrap_or(usize::MAX))
     }
 
     /// The requested page of a list.

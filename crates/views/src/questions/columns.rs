@@ -90,6 +90,11 @@ pub(super) fn signed(value: &Value) -> String {
     decimal(value, text::signed)
 }
 
+/// A part of 1 as a percentage with three decimals.
+pub(super) fn percent(value: &Value) -> String {
+    value.as_f64().map_or_else(|| word(value), |part| format!("{:.3} %", 100.0 * part))
+}
+
 /// The display name of a known value; else the value unchanged.
 pub(super) fn named<T: DeserializeOwned>(value: &Value, name: fn(T) -> &'static str) -> String {
     let known = serde_json::from_value(value.clone());

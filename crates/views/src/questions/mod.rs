@@ -12,6 +12,7 @@ mod operators;
 mod process;
 mod proofs;
 mod regimes;
+mod scan;
 mod series;
 mod shape;
 
@@ -28,6 +29,7 @@ pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION};
 pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use regimes::{REGIME_DAYS, REGIMES};
+pub use scan::SCAN;
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
@@ -75,6 +77,7 @@ pub const ALL: &[&Question] = &[
     &RECONCILE,
     &EXPLAIN,
     &WHY_NOT,
+    &SCAN,
     &CONFIG,
     &SCHEMA,
     &RELOADS,

@@ -26,7 +26,7 @@ pub const EXPLAIN: Question = Question::new(
 
 /// The query that explains why there was no order at a close.
 pub const WHY_NOT: Question = Question {
-    query: &["time"],
+    query: &["time", "strategy"],
     ..Question::new(
         "/api/v1/why-not/{symbol}",
         "Explain why there was no order for a symbol at one close",
@@ -34,7 +34,7 @@ pub const WHY_NOT: Question = Question {
         |context, asked| {
             let (symbol, time) = (asked.symbol()?, asked.time("time")?);
             is_known(context, symbol)?;
-            Answer::of(&why_not(context.journal(), symbol, time)?)
+            Answer::of(&why_not(context.journal(), symbol, time, asked.word("strategy"))?)
         },
     )
 };

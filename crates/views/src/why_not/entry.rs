@@ -41,18 +41,21 @@ pub(super) const fn takes_back(decision: &Decision) -> bool {
 }
 
 impl LastEntry {
-    /// Takes one fact in.
+    /// Takes one fact in. With a strategy, only its orders count.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other fact is about something else")]
-    pub(super) fn fold(&mut self, fact: &Fact<Body>, symbol: Symbol) {
+    pub(super) fn fold(&mut self, fact: &Fact<Body>, symbol: Symbol, only: Option<&str>) {
+        let counts = |strategy: &str| only.is_none_or(|only| only == strategy);
         match &fact.body {
             Body::Order(Order::Intent(intent))
-                if (intent.symbol, intent.side) == (symbol, Side::Buy) =>
+                if (intent.symbol, intent.side) == (symbol, Side::Buy)
+                    && counts(&intent.strategy) =>
             {
                 self.0 = Some(Entry { id: intent.client_id.clone(), taken_back: None });
             }
             Body::Decision(
                 decision @ (Decision::Withdrawn {
                     client_id,
+                    strategy,
                     symbol: of,
                     side: Side::Buy,
                     reason,
@@ -60,12 +63,13 @@ impl LastEntry {
                 }
                 | Decision::CancelIntent {
                     client_id,
+                    strategy,
                     symbol: of,
                     side: Side::Buy,
                     reason,
                     ..
                 }),
-            ) if *of == symbol => {
+            ) if *of == symbol && counts(strategy) => {
                 let sent = matches!(decision, Decision::CancelIntent { .. });
                 let (time, reason) = (fact.time, reason.clone());
                 let taken_back =
@@ -176,7 +180,7 @@ mod tests {
         facts.splice(close + 1..=close, at_it.into_iter().map(|(rank, body)| fact(6, rank, body)));
         let before = before.into_iter().map(|body| Fact { time: T, ..fact(5, 701, body) });
         facts.splice(close..close, before);
-        why_not(&Facts(facts), sym("ETHUSD"), None).unwrap().title
+        why_not(&Facts(facts), sym("ETHUSD"), None, None).unwrap().title
     }
 
     fn title_after(before: Vec<Body>) -> String {
