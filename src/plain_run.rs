@@ -22,7 +22,9 @@ use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::exchange::local::report;
-use everwarm_sim::exchange::{Cancel, Exchange, NewList, NewOrder, SimFact, Target};
+use everwarm_sim::exchange::{
+    Cancel, Exchange, Lifetime, NewList, NewOrder, SimFact, Target, Terms,
+};
 use everwarm_sim::market::Market;
 use everwarm_sim::wire::klines::KlineQuery;
 use everwarm_sim::{InitialBooks, Local};
@@ -69,8 +71,8 @@ pub struct PlainRun<'a> {
     /// Orders to be cancelled, with their symbols.
     cancels: Vec<(ClientOrderId, Symbol)>,
     recv_window: i64,
-    /// The sessions of the venue.
-    sessions: Sessions,
+    /// Outside of these sessions, an order waits for the next one.
+    waits_outside: Sessions,
     /// The closes so far, by which odd bars are detected.
     closes: Closes,
 }
@@ -101,6 +103,7 @@ impl<'a> PlainRun<'a> {
         let library = Box::new(HistoryLibrary::new(Arc::clone(archive)));
         let PlainFeed { market, setup, settings, stages, sessions, stop_orders, installation } =
             feed;
+        let shares = setup.protocol.trades_shares();
         let mut run = PlainRun {
             venue: Local::open(market, setup),
             stages: PlainLoop::new(there, library).joined_by(Box::new(make)),
@@ -109,7 +112,7 @@ impl<'a> PlainRun<'a> {
             waiting: Vec::new(),
             cancels: Vec::new(),
             recv_window: settings.trading.recv_window_ms,
-            sessions: sessions.clone(),
+            waits_outside: if shares { sessions.clone() } else { Sessions::ALWAYS },
             closes: Closes::default(),
         };
         run.join(stages)?;
@@ -310,9 +313,9 @@ impl<'a> PlainRun<'a> {
             let other = |(of, _): &&(OrderIntent, u32)| of.terms.list == *list;
             if list.is_none() {
                 let mut order = NewOrder::of(intent, timestamp)?;
-                if order.kind.can_lag() && !self.sessions.is_open(timestamp) {
-                    // It waits for the first trade of the next session.
+                if order.kind.can_lag() && !self.waits_outside.is_open(timestamp) {
                     order.at_once = Some(0);
+                    order.terms = Some(Terms { lifetime: Lifetime::Gtc, until: UtcMs::MAX });
                 }
                 let answer = self.venue.place(order).map(Venue::Reported);
                 answers.push(answer.unwrap_or_else(|e| refused(e, &intent.client_id)));

@@ -116,7 +116,7 @@ fn stocks_have_one_environment_and_as_many_symbols_as_their_stream_carries() {
     let usual = found(&[]);
     assert_eq!((usual.environment, usual.live, usual.open.is_some()), ("paper", false, true));
     assert_eq!(usual.place(), "Alpaca stocks, paper, at https://paper-api.alpaca.markets");
-    assert!(usual.conformance.is_none());
+    assert!(usual.conformance.is_some());
     let here = found(&[("venue.data", "http://127.0.0.1:1")]);
     assert_eq!(here.addresses[3], "http://127.0.0.1:1");
     let names: Vec<String> = (b'A'..=b'Z').map(|c| char::from(c).to_string()).collect();
