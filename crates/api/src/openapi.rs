@@ -5,6 +5,7 @@ use super::problem::Problem;
 use everwarm_domain::time::Timeframe;
 use everwarm_views::changes::{self, Change};
 use everwarm_views::questions::{self, Question, Schemas, Shape, any, nothing, one, text};
+use everwarm_views::scan::TOP_MAX;
 use everwarm_views::views::{ReadyView, SessionView};
 use everwarm_words::shapes::SYMBOL;
 use serde_json::{Map, Value, json};
@@ -160,6 +161,8 @@ fn in_path(path: &str, name: &str) -> Value {
 fn in_query(name: &str) -> Value {
     let schema = match name {
         "limit" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        "top" => json!({ "type": "integer", "minimum": 1, "maximum": TOP_MAX }),
+        "strategy" => json!({ "type": "string", "minLength": 1 }),
         "before" => json!({ "type": "string", "pattern": "^([0-9a-f]{2}){1,64}$" }),
         "dry_run" => json!({ "enum": ["0", "1"] }),
         "verbose" => json!({ "enum": [""] }),
