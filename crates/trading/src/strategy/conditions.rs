@@ -193,11 +193,12 @@ mod tests {
             let (mut seed, mut signals, mut gaps) = (7, 0, 0);
             for _ in 0..200 {
                 let mut asked = (kind.why_not)(&section).unwrap();
-                let (mut long, mut held) = (false, Decimal::ZERO);
+                let (mut long, mut quantity) = (false, Decimal::ZERO);
                 for time in 0..40 {
                     let close = Price::e8(10_000_000_000);
                     let head = FeatureHead { symbol: sym("A"), time, close };
-                    let lot = LotView { held, enters: draw(&mut seed) % 8 == 0, leaves: false };
+                    let enters = draw(&mut seed).is_multiple_of(8);
+                    let lot = LotView { held: quantity, enters, leaves: false };
                     let values = values(&mut seed, count);
                     asked.see(long, &View { head, values: &values, lot });
                     let verdict = asked.verdict(sym("A")).unwrap();
@@ -208,7 +209,7 @@ mod tests {
                     if let Some(signal) = verdict.signal {
                         assert_eq!(verdict.judged.unwrap().intent, signal.intent, "{place}");
                         long = signal.intent != Intent::Close;
-                        held = if long { held + Decimal::ONE } else { Decimal::ZERO };
+                        quantity = if long { quantity + Decimal::ONE } else { Decimal::ZERO };
                         signals += 1;
                         continue;
                     }
