@@ -314,6 +314,7 @@ impl<'a> PlainRun<'a> {
             if list.is_none() {
                 let mut order = NewOrder::of(intent, timestamp)?;
                 if order.kind.can_lag() && !self.waits_outside.is_open(timestamp) {
+                    // Nothing of it is filled before the next session, and a sale locks its shares.
                     order.at_once = Some(0);
                     order.terms = Some(Terms { lifetime: Lifetime::Gtc, until: UtcMs::MAX });
                 }

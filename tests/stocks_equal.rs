@@ -141,7 +141,7 @@ fn compare(name: &str, faults: &[Fault]) {
     let once: BTreeSet<&String> = accepted.iter().collect();
     assert_eq!(once.len(), accepted.len(), "no order is taken twice");
     let all = facts(&folder);
-    assert_entries_in_sessions(&all);
+    assert_orders_of_last_closes(&all);
     let mut nights = BTreeSet::new();
     for (_, fact) in &all {
         if let Body::Market(MarketFact::Close { time, missing, .. }) = &fact.body {
@@ -159,16 +159,18 @@ fn compare(name: &str, faults: &[Fault]) {
     assert_eq!(came.difference(&plain), None);
 }
 
-/// Asserts that no entry was approved at the last close of a session.
-fn assert_entries_in_sessions(all: &[(u64, Fact<Body>)]) {
-    let sessions = sessions();
+/// Asserts that no entry was approved at the last close of a session, and that an exit was.
+fn assert_orders_of_last_closes(all: &[(u64, Fact<Body>)]) {
+    let (sessions, mut exits) = (sessions(), 0);
     for (_, fact) in all {
         if let Body::Decision(Decision::Approved { intent, .. }) = &fact.body
-            && intent.side == Side::Buy
+            && !sessions.is_open(intent.close_time)
         {
-            assert!(sessions.is_open(intent.close_time), "{intent:?}");
+            assert_eq!(intent.side, Side::Sell, "{intent:?}");
+            exits += usize::from(intent.terms.stop.is_none());
         }
     }
+    assert!(exits > 0, "the market has no exit at a last close");
 }
 
 /// The ids of the orders that the exchange took, in the order of the requests.

@@ -89,7 +89,7 @@ struct Liquidation {
     venue: Arc<dyn Venue>,
     connection: Connection,
     printer: Printer,
-    /// The sessions of the venue. Without a wish to sell, they do not matter.
+    /// The sessions of the venue. If nothing is to be sold, the market counts as open.
     sessions: Sessions,
 }
 
