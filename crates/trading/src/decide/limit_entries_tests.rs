@@ -112,6 +112,19 @@ fn an_entry_ends_when_entries_are_stopped() {
     }
 }
 
+/// The ledger finds the conflict after the decision of the same input. Without an input of its own
+/// the entry would rest until the next close.
+#[test]
+fn an_entry_ends_at_once_when_the_account_lacks_something() {
+    let mut desk = signalled(5);
+    desk.world.funds.insert("USDT".to_owned(), Decimal::from(9_000));
+    desk.world.account();
+    desk.settle();
+    let decided = desk.decided();
+    assert_eq!((desk.resting.len(), decided.len()), (0, 2), "{decided:?}");
+    assert!(decided[1].starts_with("cancel: "), "{decided:?}");
+}
+
 #[test]
 fn a_replaced_entry_passes_every_check_again() {
     let mut desk = signalled(5);

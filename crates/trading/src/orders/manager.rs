@@ -45,10 +45,11 @@ const OF_NUMBERS: u16 = 3;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Manager {
     book: OrderStates,
-    /// Whether the facts since the last input bought something, or ended a sale. At the next input
-    /// the decision places a stop order, or ends an exit or requests it again.
+    /// Whether the facts since the last input bought something, ended a sale, or compared the
+    /// account. At the next input the decision places a stop order, ends an exit or requests it
+    /// again, or cancels entries because of a conflict.
     #[serde(default, rename = "concerns_stops")]
-    concerns_lots: bool,
+    concerns_decision: bool,
     /// Whether the venue takes stop orders.
     #[serde(default)]
     stop_orders: bool,
@@ -369,7 +370,7 @@ impl Stage for Manager {
 
     fn evolve(&mut self, fact: &Fact<Body>) {
         if fact.key.rank == Rank::INPUT.0 {
-            self.concerns_lots = false;
+            self.concerns_decision = false;
         }
         self.book.fold(fact);
         match &fact.body {
@@ -377,11 +378,15 @@ impl Stage for Manager {
                 self.stop_orders = *stop_orders > 0;
             }
             Body::Order(OrderFact::Filled { side, .. }) => {
-                self.concerns_lots |= self.stop_orders && *side == Side::Buy;
+                self.concerns_decision |= self.stop_orders && *side == Side::Buy;
             }
             Body::Order(OrderFact::Changed { client_id, status, .. }) if status.is_final() => {
                 let order = self.book.get(client_id);
-                self.concerns_lots |= order.is_some_and(|order| order.intent.side == Side::Sell);
+                self.concerns_decision |=
+                    order.is_some_and(|order| order.intent.side == Side::Sell);
+            }
+            Body::Order(OrderFact::Compared { .. }) | Body::Operator(Operator::Resolved { .. }) => {
+                self.concerns_decision = true;
             }
             Body::Market(_)
             | Body::Venue(_)
@@ -436,9 +441,10 @@ impl Stage for Manager {
         let lapses = until.map(|until| until.saturating_add(1)).min();
         // The decision sees the end of the order only at the next input.
         let ended = self.book.has_ended_taken_back().then(|| self.book.time.saturating_add(1));
-        // The same holds for a lot that needs a stop order, and for an exit that was sold.
-        let lots = self.concerns_lots.then_some(self.book.time);
-        lapses.into_iter().chain(ended).chain(lots).min()
+        // The same holds for a lot that needs a stop order, for an exit that was sold, and for the
+        // conflicts of an account.
+        let concerned = self.concerns_decision.then_some(self.book.time);
+        lapses.into_iter().chain(ended).chain(concerned).min()
     }
 
     fn save(&self) -> Vec<u8> {
