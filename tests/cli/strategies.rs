@@ -7,7 +7,7 @@ use everwarm_kernel::fact::Rank;
 use everwarm_runtime::journal::{Enrol, Journal, Options, StageInfo};
 use everwarm_runtime::store::Store;
 use everwarm_trading::StageSpec;
-use everwarm_trading::strategy::KINDS;
+use everwarm_trading::strategy::{KINDS, Kind};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -206,24 +206,26 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
 fn each_kind_trades_by_its_defaults_and_says_why_it_did_nothing() {
     let folder = Folder::new("kinds");
     let recording = made_recording(&folder.join("recording"), 2, 4_200);
+    let (dir, file) = (folder.join("data"), folder.join("mine.toml"));
+    let path = file.to_str().unwrap();
+    let section = |kind: &Kind| format!("[strategy.{0}_one]\nkind = \"{0}\"\n", kind.name);
+    let sections: String = KINDS.iter().map(section).collect();
+    let text = format!("[strategy.sma_cross]\nenabled = false\n{sections}");
+    fs::write(&file, text).unwrap();
+    let (code, out, err) = run(&dir, &["config", "check", "--config", path]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, out, err) = run(&dir, &[&until_end(&recording)[..], &["--config", path]].concat());
+    assert_eq!(code, Some(0), "{out}{err}");
+    let symbols = ask(&dir, &["symbols", "list"]);
+    let symbol = symbols[0]["symbol"].as_str().unwrap();
     for kind in KINDS {
-        let (dir, file) = (folder.join(kind.name), folder.join("mine.toml"));
-        let path = file.to_str().unwrap();
-        let text = "[strategy.sma_cross]\nenabled = false\n[strategy.one]\n";
-        fs::write(&file, format!("{text}kind = \"{}\"\n", kind.name)).unwrap();
-        let (code, out, err) = run(&dir, &["config", "check", "--config", path]);
-        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
-        let play = [&until_end(&recording)[..], &["--config", path]].concat();
-        let (code, out, err) = run(&dir, &play);
-        assert_eq!(code, Some(0), "{}: {out}{err}", kind.name);
-        assert!(signals(&dir, "one") > 0, "{}", kind.name);
-        let symbols = ask(&dir, &["symbols", "list"]);
-        let symbol = symbols[0]["symbol"].as_str().unwrap();
-        let story = ask(&dir, &["why-not", symbol]);
+        let name = format!("{}_one", kind.name);
+        assert!(signals(&dir, &name) > 0, "{name}");
+        let story = ask(&dir, &["why-not", symbol, "--strategy", &name]);
         let title = story["title"].as_str().unwrap();
-        assert!(title.contains("UTC: one") || title.contains("there was an order"), "{title}");
-        verified(&dir);
+        assert!(title.contains(&name) || title.contains("there was an order"), "{title}");
     }
+    verified(&dir);
 }
 
 /// The gap that `why-not` shows for a symbol; none: it shows no close beside a bound.
