@@ -407,15 +407,30 @@ fn records_that_do_not_answer_hold_the_others_up_for_a_minute() {
     closer.priced("A", 12, 50);
     closer.priced("B", 12, 101);
     assert_eq!(closer.go(721), "fetch 12 A");
-    assert_eq!(closer.go(780), "fetch 12 A");
+    assert_eq!(closer.go(781), "fetch 12 A");
     let why = "the exchange's records did not answer within a minute";
-    assert_eq!(closer.go(781), format!("refused 12 A ({why}), close 12 B -A"));
+    assert_eq!(closer.go(782), format!("refused 12 A ({why}), close 12 B -A"));
     // It is odd after the last appended bar, so the records are queried again.
     closer.priced("A", 13, 51);
     closer.priced("B", 13, 101);
     assert_eq!(closer.go(782), "fetch 13 A");
     closer.records("A", 13, &[(12, 50, true), (13, 51, true)], 790);
     assert_eq!(closer.go(790), "late 12 A Jump, close 13 A B");
+}
+
+/// No close is appended while the account cannot be read. Then the bars of the stream are old.
+#[test]
+fn records_have_a_minute_to_answer_however_old_the_close_is() {
+    for lockstep in [false, true] {
+        let mut closer = at_a_hundred(lockstep);
+        closer.priced("A", 12, 50);
+        closer.priced("B", 12, 101);
+        closer.assembly.traded(12 * MINUTE, BTreeSet::from([sym("A"), sym("B")]));
+        assert_eq!(closer.go(1_320), "fetch 12 A");
+        assert_eq!(closer.go(1_321), "fetch 12 A");
+        closer.records("A", 12, &[(12, 50, true)], 1_322);
+        assert_eq!(closer.go(1_322), "close 12 A B A:Jump");
+    }
 }
 
 #[test]

@@ -238,7 +238,7 @@ impl CloseAssembly {
             }
             let (doubtful, odd) = closes.doubts(&held);
             if doubtful {
-                self.doubts.ask(bar);
+                self.doubts.ask(bar, now);
                 return Next::Fetch(close, vec![bar.symbol]);
             }
             return Next::Append(Market::LateBar { bar: bar.ordered(), odd });
@@ -278,7 +278,7 @@ impl CloseAssembly {
         }
         if waited.is_empty() && holes.is_empty() {
             return self
-                .complete(closes, close, missing)
+                .complete(closes, (close, now), missing)
                 .unwrap_or_else(|| self.next(closes, now, grace));
         }
         if has_list {
@@ -292,7 +292,12 @@ impl CloseAssembly {
 
     /// Appends a complete close, or queries its odd bars. `None` if it has no bars of symbols with
     /// history.
-    fn complete(&mut self, closes: &Closes, close: UtcMs, missing: Vec<Symbol>) -> Option<Next> {
+    fn complete(
+        &mut self,
+        closes: &Closes,
+        (close, now): (UtcMs, UtcMs),
+        missing: Vec<Symbol>,
+    ) -> Option<Next> {
         let bars = self.pending.get_mut(&close)?;
         bars.retain(|symbol, _| closes.has_past(*symbol) && !closes.has(*symbol, close));
         let mut odd = Vec::new();
@@ -307,7 +312,7 @@ impl CloseAssembly {
         }
         for symbol in &doubtful {
             if let Some(held) = bars.remove(symbol) {
-                self.doubts.ask(held.bar);
+                self.doubts.ask(held.bar, now);
             }
         }
         if !doubtful.is_empty() {

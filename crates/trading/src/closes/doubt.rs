@@ -2,8 +2,8 @@
 //!
 //! An odd bar of a stream waits here until the records are fetched. If the records repeat it, it
 //! enters the close; otherwise it is refused. The other symbols of its close wait with it, for at
-//! most a minute of venue time. A refused bar is fetched once more before the next bar of its
-//! symbol.
+//! most a minute of venue time from then on. The close may be much older: after an outage. A
+//! refused bar is fetched once more before the next bar of its symbol.
 
 use super::close_assembly::HOLE;
 use everwarm_domain::fact::Market;
@@ -49,8 +49,9 @@ fn claimed(bar: &Bar) -> String {
 /// All bars in doubt, and the refusals.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doubts {
-    /// Odd bars of streams that wait for the records, by close and symbol.
-    asked: BTreeMap<(UtcMs, Symbol), Bar>,
+    /// Odd bars of streams that wait for the records, by close and symbol, with the venue time at
+    /// which the wait began.
+    asked: BTreeMap<(UtcMs, Symbol), (Bar, UtcMs)>,
     /// By symbol, the close up to which the closer no longer waits: the records query timed out.
     given_up: BTreeMap<Symbol, UtcMs>,
     /// By symbol, the close of a refused bar that is to be fetched once more.
@@ -64,8 +65,8 @@ pub(super) struct Doubts {
 
 impl Doubts {
     /// Puts a bar of a stream in doubt until the records are fetched.
-    pub fn ask(&mut self, bar: Bar) {
-        self.asked.insert((bar.open_time + MINUTE, bar.symbol), bar);
+    pub fn ask(&mut self, bar: Bar, now: UtcMs) {
+        self.asked.insert((bar.open_time + MINUTE, bar.symbol), (bar, now));
     }
 
     /// The symbols of a close whose bars are in doubt, by name.
@@ -101,7 +102,7 @@ impl Doubts {
         self.again.remove(&symbol);
         let ends = |(close, of): &&(UtcMs, Symbol)| *of == symbol && *close <= through;
         for key in self.asked.keys().filter(ends).copied().collect::<Vec<_>>() {
-            let Some(bar) = self.asked.remove(&key) else { continue };
+            let Some((bar, _)) = self.asked.remove(&key) else { continue };
             match found(key.0) {
                 // The bar enters the close with its prices put in order.
                 Some(known) if known.ordered() == bar.ordered() => {}
@@ -119,11 +120,12 @@ impl Doubts {
 
     /// Gives up the doubts of a close whose records query has timed out.
     pub fn expire(&mut self, close: UtcMs, now: UtcMs) {
-        if now <= close + HOLE {
-            return;
-        }
         for symbol in self.of(close) {
-            let Some(bar) = self.asked.remove(&(close, symbol)) else { continue };
+            let timed_out = |(_, since): &(Bar, UtcMs)| now > close.max(*since) + HOLE;
+            if !self.asked.get(&(close, symbol)).is_some_and(timed_out) {
+                continue;
+            }
+            let Some((bar, _)) = self.asked.remove(&(close, symbol)) else { continue };
             self.given_up.insert(symbol, close);
             self.again.insert(symbol, close);
             let reason = "the exchange's records did not answer within a minute";
