@@ -87,6 +87,8 @@ mod sigkill;
 #[cfg(test)]
 mod soak;
 #[cfg(test)]
+mod sql;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod stocks_equal;

@@ -286,6 +286,7 @@ const EXAMPLES: &[&[&str]] = &[
     &["positions"],
     &["lots"],
     &["history", "status"],
+    &["history", "export", "--parquet", "--out", "/dev/null/bars"],
     &["trades"],
     &["equity"],
     &["signals"],

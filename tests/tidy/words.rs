@@ -109,6 +109,7 @@ const SHOWN: &[&str] = &[
     "crates/edge/",
     "crates/history/",
     "crates/messages/",
+    "crates/parquet/",
     "crates/sim/",
     "crates/venue/",
     "crates/views/",

@@ -7,8 +7,9 @@ use self::structure::Structures;
 use crate::print::Printer;
 use everwarm_analysis::structure::Named;
 use everwarm_analysis::{Bank, Bar as Plain, Formula};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
-use everwarm_sim::market::read_bars;
+use everwarm_sim::market::read_bars_of;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::{Table, count, instant};
 use serde_json::{Map, Number, Value};
@@ -31,8 +32,12 @@ const REGIME: &str = "regime,driver";
         .args(["indicators", "structure", "regime", "plot"])
 ))]
 pub struct AnalyzeArgs {
-    /// CSV file with the columns open_time, open, high, low, close, volume; it may end with .gz.
+    /// File of bars with the columns open_time, open, high, low, close, volume: CSV, which may end
+    /// with .gz, or Parquet, which ends with .parquet.
     file: PathBuf,
+    /// Symbol of a Parquet file with several symbols.
+    #[arg(long, value_name = "SYMBOL", value_parser = |text: &str| Symbol::named(text))]
+    symbol: Option<Symbol>,
     /// Indicators, separated by commas, like sma:20 or sma(20); macd:12:26:9 gives all its values,
     /// macd:12:26:9.signal one.
     #[arg(long, value_name = "LIST")]
@@ -124,8 +129,12 @@ pub fn print(args: &AnalyzeArgs, printer: Printer) -> Result<Exit, Failure> {
 /// The bars of the file. Prints what the reader notices.
 fn read(args: &AnalyzeArgs, printer: Printer) -> Result<Vec<Bar>, Failure> {
     let most = args.limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let (bars, notices) =
-        read_bars(&args.file, most).map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
+    if args.symbol.is_some() && args.file.extension().is_none_or(|end| end != "parquet") {
+        let why = "--symbol: only a file that ends with .parquet names symbols";
+        return Err(Failure::new(Exit::Usage, why));
+    }
+    let (bars, notices) = read_bars_of(&args.file, args.symbol, most)
+        .map_err(|why| Failure::new(Exit::Usage, why.to_string()))?;
     for notice in notices {
         printer.note(&notice.to_string());
     }
@@ -346,7 +355,6 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use everwarm_domain::id::Symbol;
     use everwarm_domain::money::{Decimal, Price};
 
     fn names(list: &str) -> Vec<String> {

@@ -5,6 +5,7 @@ use super::chaos::HERE;
 use super::run::{put, sources};
 use crate::print::Printer;
 use crate::progress::Progress;
+use crate::sql_files::{self, Trade, write_trades};
 use everwarm_config::{CheckDepth, Config, Given};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
@@ -83,6 +84,9 @@ pub struct BacktestArgs {
     /// Write a report with charts as one HTML file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Write every trade as one file of Parquet.
+    #[arg(long, value_name = "FILE", conflicts_with = "compare")]
+    parquet: Option<PathBuf>,
     /// Print JSON, with every trade.
     #[arg(long)]
     json: bool,
@@ -122,10 +126,34 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
         write_whole(file, html::page(&view).as_bytes()).map_err(no)?;
         printer.note(&format!("{}: written", file.display()));
     }
+    if let Some(file) = &args.parquet {
+        let trades: Vec<Trade<'_>> = view.trades.iter().map(trade).collect();
+        write_trades(file, &trades).map_err(|e| sql_files::failure(&e))?;
+        let trades = count(trades.len() as u64, "trade");
+        printer.note(&format!("{}: written, with {trades}", file.display()));
+    }
     if args.json {
         return printer.json(&view);
     }
     printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
+}
+
+/// A trade as a row of a file.
+fn trade(of: &BacktestTradeView) -> Trade<'_> {
+    Trade {
+        strategy: &of.strategy,
+        symbol: of.symbol,
+        opened: of.opened,
+        closed: of.closed,
+        quantity: of.quantity,
+        entry: of.entry,
+        exit: of.exit,
+        fees: of.fees,
+        profit: of.profit,
+        entry_regime: &of.entry_regime,
+        entry_reason: &of.entry_reason,
+        exit_reason: &of.exit_reason,
+    }
 }
 
 /// Plays a configuration.

@@ -175,7 +175,9 @@ impl Command {
             | Command::ApiDoc
             | Command::Completions(_)
             | Command::Man(_) => true,
-            Command::History(command) => !matches!(command, History::Status(_)),
+            Command::History(command) => {
+                !matches!(command, History::Status(_) | History::Export(_))
+            }
             Command::Config(args) => !config::asks_the_daemon(args),
             Command::Replay(args) => args.plays(),
             Command::Storage(args) => args.is_local(),

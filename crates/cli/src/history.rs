@@ -1,6 +1,7 @@
 //! `everwarm history`: past bars of a source, files of bars, and the bars of a daemon.
 
 mod check;
+mod export;
 mod keys;
 
 use super::Core;
@@ -35,6 +36,9 @@ pub enum History {
     /// source, odd prices, wrong files. Exit code 4: there is one. --repair moves bad rows to a
     /// quarantine and fetches what is missing.
     Check(check::CheckArgs),
+    /// Write the bars of a daemon as files for SQL, one for each width and month. A file that
+    /// exists is extended. Each file is read back before it replaces another.
+    Export(export::ExportArgs),
     /// List the series of bars that the strategies of a daemon need: how many bars each has, and
     /// when it will have enough.
     Status(Args),
@@ -123,6 +127,7 @@ pub fn run(command: &History, core: &Core, printer: Printer) -> Result<Exit, Fai
     match command {
         History::Fetch(args) => fetch(args, core, printer),
         History::Check(args) => check::run(args, core, printer),
+        History::Export(args) => export::run(args, core, printer),
         History::Status(args) => args.print(core, printer, &SERIES),
     }
 }

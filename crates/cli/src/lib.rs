@@ -36,6 +36,7 @@ mod replay;
 mod run;
 mod scan;
 mod sim;
+mod sql_files;
 mod status;
 mod stop;
 pub mod storage;
@@ -311,7 +312,7 @@ enum Command {
     /// Compute indicators or structures over a file of bars, or draw them, without a daemon or data
     /// directory.
     Analyze(analyze::AnalyzeArgs),
-    /// Fetch past bars from a source, or check files of bars.
+    /// Fetch past bars from a source, check files of bars, or export bars for SQL.
     #[command(subcommand)]
     History(history::History),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.

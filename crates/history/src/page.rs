@@ -30,7 +30,8 @@ pub struct Cursor(pub(super) Vec<u8>);
 
 impl Cursor {
     /// The cursor of a row that is listed under a time.
-    pub(super) fn at(time: UtcMs) -> Cursor {
+    #[must_use]
+    pub fn at(time: UtcMs) -> Cursor {
         Cursor(key_encoding::time_key(time).to_vec())
     }
 

@@ -119,6 +119,12 @@ impl WholeFile {
         Ok(WholeFile { file: options.open(&temporary)?, temporary })
     }
 
+    /// Its name until it is complete.
+    #[must_use]
+    pub fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
     /// Flushes the file and gives it its name.
     ///
     /// # Errors

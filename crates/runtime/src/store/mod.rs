@@ -24,7 +24,7 @@ pub(crate) use checkpoints::Slots;
 pub(crate) use file::Recovered;
 pub use file::{CheckedStore, Left, Scan, Store, StoreError};
 pub use loop_states::{LoopPlace, StoredLoop};
-pub use read_before_write::quiet_damage;
+pub use read_before_write::{at_damage, quiet_damage};
 pub(crate) use reader::Reader;
 pub use redb::StorageBackend;
 pub use rows::CheckpointRow;

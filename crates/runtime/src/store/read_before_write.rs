@@ -37,8 +37,8 @@ thread_local! {
     static OPENING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on, if the engine panics while it opens a damaged file, the panic hook is not called.
-/// The panic becomes an error.
+/// From here on, if a library panics [`at_damage`], the panic hook is not called. The panic becomes
+/// an error.
 pub fn quiet_damage() {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
@@ -46,6 +46,15 @@ pub fn quiet_damage() {
             before(info);
         }
     }));
+}
+
+/// Runs what reads a file with a library that panics if the file contradicts itself. None: it
+/// panicked.
+pub fn at_damage<T>(read: impl FnOnce() -> T) -> Option<T> {
+    OPENING.set(true);
+    let read = catch_unwind(AssertUnwindSafe(read));
+    OPENING.set(false);
+    read.ok()
 }
 
 /// Purpose of an opening.
@@ -104,11 +113,9 @@ pub(super) fn open(
     });
     let backend = Backend(Arc::clone(&shared));
     // The engine takes contradictions between damaged pages for a bug of its own and panics.
-    OPENING.set(true);
-    let opened = catch_unwind(AssertUnwindSafe(|| checked(backend, cache, everything)));
-    OPENING.set(false);
+    let opened = at_damage(|| checked(backend, cache, everything));
     let db = opened
-        .unwrap_or_else(|_| Err(damaged("its structure contradicts itself").into()))
+        .unwrap_or_else(|| Err(damaged("its structure contradicts itself").into()))
         .map_err(redb::Error::from)?;
     Ok((db, Hold(shared, identity(&about))))
 }

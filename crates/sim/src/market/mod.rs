@@ -5,6 +5,7 @@
 //! [`Bar::validate`](everwarm_domain::market::Bar::validate).
 
 mod bar_file;
+mod bar_files;
 mod bar_lines;
 mod bar_row;
 mod bar_writer;
@@ -12,6 +13,8 @@ mod calendar;
 mod defaults;
 mod in_sessions;
 mod live;
+mod months;
+mod parquet_file;
 mod paused;
 mod prints;
 mod recording;
@@ -22,7 +25,7 @@ pub mod stocks;
 mod total;
 mod window;
 
-pub use bar_file::read_bars;
+pub use bar_file::{read_bars, read_bars_of};
 pub use bar_lines::{BarLines, Line};
 pub use bar_row::{BarRow, Columns, TIME_RANGE};
 pub use bar_writer::{add_rules, write_bars};
@@ -30,6 +33,7 @@ pub use calendar::nyse_sessions;
 pub use defaults::{default_balances, split_name};
 pub use in_sessions::InSessions;
 pub use live::{Arrivals, Live, Time};
+pub use parquet_file::NO_PARQUET;
 pub use paused::{Pause, Paused};
 pub use prints::{AT_CLOSE, GRID, Print, SPREAD, Ticking};
 pub use recording::{Notice, Recording};

@@ -4,13 +4,16 @@
 //! The market starts when the first bar of any symbol opens, and ends with the last bar of any
 //! symbol. A symbol may start late, have gaps and end early; it has no bar in those minutes. Files
 //! of wider bars, like `SYMBOL_1d.csv.gz`, hold what lies before the first minute of their symbol;
-//! bars that open later are left out. Other files are ignored. `recording.toml` adds what the files
-//! lack. It is read from the folder, if it is there, or from a given path.
+//! bars that open later are left out. Other files are ignored. A folder without such files may be
+//! one of `everwarm history export`. `recording.toml` adds what the files lack. It is read from
+//! the folder, if it is there, or from a given path.
 
 use super::Market;
 use super::bar_file::{self, BarFile};
+use super::bar_files::{bar_files, wider_file};
 use super::bar_row::VOLUME_MAX;
 use super::defaults;
+use super::months::{self, Exported};
 use super::recording_config::{Amount, Config, SymbolConfig, VOLUME_SCALE, VolumeUnit};
 use super::recording_error::{Fault, RecordingError};
 use everwarm_domain::id::{Symbol, VenueId};
@@ -89,7 +92,12 @@ impl Recording {
     /// # Errors
     /// The first problem, with file, line and reason.
     pub fn open(folder: &Path, config: Option<&Path>) -> Result<Recording, RecordingError> {
-        let files = bar_files(folder)?;
+        let (files, mut exported) = match bar_files(folder) {
+            Err(RecordingError { fault: Fault::NoFiles, .. }) if months::is_export(folder) => {
+                months::recorded(folder, &WIDER)?
+            }
+            files => (files?, Exported::new()),
+        };
         let (config_path, mut config) = read_config(folder, config)?;
         let mut recording = Recording {
             instruments: Vec::new(),
@@ -103,7 +111,7 @@ impl Recording {
         };
         for (symbol, path) in &files {
             let symbol_config = config.symbols.remove(symbol.as_str()).unwrap_or_default();
-            recording.add(*symbol, path, &symbol_config)?;
+            recording.add((*symbol, path), &symbol_config, &mut exported)?;
             if let Some(reason) = recording.instruments.last().and_then(impossible) {
                 return Err(RecordingError::of(&config_path, Fault::Config(reason)));
             }
@@ -192,11 +200,14 @@ impl Recording {
 
     fn add(
         &mut self,
-        symbol: Symbol,
-        path: &Path,
+        (symbol, path): (Symbol, &Path),
         config: &SymbolConfig,
+        exported: &mut Exported,
     ) -> Result<(), RecordingError> {
-        let mut file = bar_file::read_path(path, symbol)?;
+        let mut file = match exported.remove(&(symbol, Timeframe::M1)) {
+            Some(file) => file.end(path)?,
+            None => bar_file::read_path(path, symbol)?,
+        };
         let instrument = instrument(symbol, config, &file);
         if instrument.base == instrument.quote {
             let text = format!("{symbol}: base and quote are both {}", instrument.base);
@@ -216,7 +227,7 @@ impl Recording {
         }
         self.instruments.push(instrument);
         if let Some(first) = bars.first().map(|bar| bar.open_time) {
-            self.add_older((symbol, path), volumes, first)?;
+            self.add_older((symbol, path), volumes, (first, exported))?;
         }
         Arc::make_mut(&mut self.bars).push(bars);
         Ok(())
@@ -228,21 +239,18 @@ impl Recording {
         &mut self,
         (symbol, path): (Symbol, &Path),
         volumes: (VolumeUnit, Decimal),
-        first: UtcMs,
+        (first, exported): (UtcMs, &mut Exported),
     ) -> Result<(), RecordingError> {
         for width in WIDER {
-            let file = |end| path.with_file_name(format!("{symbol}_{width}.csv{end}"));
-            let mut files = ["", ".gz"].map(file).to_vec();
-            files.retain(|path| path.is_file());
-            let path = match &files[..] {
-                [] => continue,
-                [path] => path,
-                [path, ..] => {
-                    let name = format!("{symbol} {width}");
-                    return Err(RecordingError::of(path, Fault::SymbolTwice(name)));
-                }
+            let (path, mut file) = if let Some(file) = exported.remove(&(symbol, width)) {
+                let path = path.with_file_name(width.name());
+                (path.clone(), file.end(&path)?)
+            } else {
+                let Some(path) = wider_file(symbol, width, path)? else { continue };
+                let file = bar_file::read_path(&path, symbol)?;
+                (path, file)
             };
-            let mut file = bar_file::read_path(path, symbol)?;
+            let path = &path;
             let off = |(_, bar): &&(u64, Bar)| bar.open_time != width.open_of(bar.open_time);
             if let Some((line, bar)) = file.rows.iter().find(off) {
                 // A daily bar of a venue with sessions opens with its session.
@@ -348,32 +356,6 @@ fn opens(bars: &[Vec<Bar>]) -> Vec<UtcMs> {
     opens.sort_unstable();
     opens.dedup();
     opens
-}
-
-/// The `_1m` files of a folder by symbol.
-fn bar_files(folder: &Path) -> Result<BTreeMap<Symbol, PathBuf>, RecordingError> {
-    let refused = |e: std::io::Error| RecordingError::of(folder, Fault::Io(e.to_string()));
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).map_err(refused)? {
-        let path = entry.map_err(refused)?.path();
-        let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { continue };
-        let stem = name.strip_suffix(".gz").unwrap_or(&name);
-        let Some(name) = stem.strip_suffix("_1m.csv") else { continue };
-        if path.is_dir() {
-            continue;
-        }
-        let wrong = |reason| RecordingError::of(&path, Fault::Name(reason));
-        // The protocol writes symbols in lower case in stream names and in capitals elsewhere.
-        // Clients could not match bars of a symbol with other letters.
-        let symbol = Symbol::named(name).map_err(|why| wrong(format!("{why}: rename the file")))?;
-        if files.insert(symbol, path.clone()).is_some() {
-            return Err(RecordingError::of(folder, Fault::SymbolTwice(symbol.to_string())));
-        }
-    }
-    if files.is_empty() {
-        return Err(RecordingError::of(folder, Fault::NoFiles));
-    }
-    Ok(files)
 }
 
 fn read_config(folder: &Path, given: Option<&Path>) -> Result<(PathBuf, Config), RecordingError> {

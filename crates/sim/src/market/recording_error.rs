@@ -101,6 +101,9 @@ pub enum Fault {
     /// A row that is earlier than the row before it.
     #[error("open_time {0} comes after {1}: rows must ascend")]
     Disorder(i64, i64),
+    /// A file of Parquet cannot be read, or a row of it is wrong.
+    #[error("{0}")]
+    Parquet(String),
     /// The configuration of the recording is wrong.
     #[error("{0}")]
     Config(String),

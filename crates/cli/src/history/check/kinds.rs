@@ -231,6 +231,7 @@ fn unread(fault: &Fault) -> Kind {
         | Fault::MissingColumn(_)
         | Fault::ColumnTwice(_)
         | Fault::OffTick { .. }
+        | Fault::Parquet(_)
         | Fault::Config(_) => Kind::Text,
     }
 }
