@@ -222,11 +222,16 @@ impl<'a> PlainRun<'a> {
 
     fn close(&mut self, close: UtcMs) -> Result<(), String> {
         let to = close.max(self.now());
-        self.venue.advance(to, close);
-        // What traded in this minute is reported before its close.
-        for (id, ..) in self.venue.exchange().traded_since(close - MINUTE) {
-            self.report(&id)?;
+        let facts = self.venue.advance(to, close);
+        // What traded or expired in this minute is reported before its close.
+        let traded = self.exchange().traded_since(close - MINUTE);
+        let mut changed: Vec<String> = traded.into_iter().map(|(id, ..)| id).collect();
+        for fact in &facts {
+            let SimFact::Expired { order, .. } = fact else { continue };
+            let ended = self.exchange().order(*order).map(|order| order.client_id.clone());
+            changed.extend(ended.into_iter().find(|id| !changed.contains(id)));
         }
+        changed.iter().try_for_each(|id| self.report(id))?;
         self.rest()?;
         let bars = on_the_wire(self.venue.market().bars_closing(close));
         let traded: BTreeSet<Symbol> = bars.iter().map(|bar| bar.symbol).collect();

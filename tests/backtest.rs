@@ -2,7 +2,7 @@
 
 use crate::kit::{Folder, ask, assert_ended_well, made_recording, plain, run, until_end};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// The result of a backtest with these flags.
@@ -103,6 +103,39 @@ fn it_trades_exactly_as_the_daemon_does_in_lockstep() {
         assert!(sold.contains(&order[1].to_string()), "{order:?}");
         assert_ne!(order[2], "", "{order:?}");
     }
+}
+
+#[test]
+fn orders_that_fill_over_minutes_are_those_of_the_daemon_in_lockstep() {
+    let folder = Folder::new("backtest-parts");
+    let recording = made_recording(&folder.join("recording"), 3, 300);
+    let config = folder.join("parts.toml");
+    let fills = "range_spread_percent = 20\nimpact = \"1\"\nvolume_percent = 1\n\
+                 queue_percent = 100\nlatency_ms = 500\n";
+    let text = format!("[trading]\nnotional = \"2000\"\n[market.fills]\n{fills}");
+    fs::write(&config, text).unwrap();
+    let (dir, path) = (folder.join("data"), config.to_str().unwrap());
+    let (code, out, err) = run(&dir, &[&until_end(&recording)[..], &["--config", path]].concat());
+    assert_ended_well(code, &out, &err);
+    let mut minutes: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    for fill in ask(&dir, &["fills", "--limit", "0"]).as_array().unwrap() {
+        let of = minutes.entry(fill["client_order_id"].to_string()).or_default();
+        of.insert(fill["time"].as_i64().unwrap() / 60_000);
+    }
+    assert!(minutes.values().any(|of| of.len() > 1), "an order takes minutes: {minutes:?}");
+    let daemon = ask(&dir, &["verify-trades", "--limit", "0"]);
+    let ours = backtest(&["--recording", &recording, "--config", path]);
+    let same = ["strategy", "symbol", "fees", "profit"];
+    let (theirs, own) = (members(&daemon["trades"], &same), members(&ours["trades"], &same));
+    assert!(own.len() > 3, "{ours}");
+    assert_eq!(own, theirs);
+    let plain = backtest(&["--recording", &recording, "--set", "trading.notional=2000"]);
+    assert_ne!(plain["trades"], ours["trades"], "without the assumptions, fills are better");
+    let (code, out, err) = run(&dir, &["verify"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, _, err) = run(&dir, &["calibrate"]);
+    assert_eq!(code, Some(5), "{err}");
+    assert!(err.contains("trades play money, and its fills show nothing"), "{err}");
 }
 
 #[test]

@@ -173,5 +173,6 @@ pub fn recorded(source: &MarketSource, recording: Recording) -> (Box<dyn Market>
 fn costs(source: &MarketSource) -> Costs {
     let share = |ppm: u32| Decimal::new(ppm.into(), 6).normalize();
     let slippage = source.slippage.normalize();
-    Costs { fee: share(source.fee_ppm), spread: share(source.spread_ppm), slippage }
+    let (fee, spread) = (share(source.fee_ppm), share(source.spread_ppm));
+    Costs { fee, spread, slippage, paper: source.fills }
 }

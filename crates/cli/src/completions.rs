@@ -1,5 +1,7 @@
-//! `everwarm completions` and `man`: made from the one definition of the command line.
+//! `everwarm completions`, `man` and `api-doc`: made from the definitions of the command line and
+//! of the API.
 
+use super::Core;
 use crate::print::Printer;
 use clap::Command;
 use clap_complete::{Shell, generate};
@@ -23,19 +25,26 @@ pub struct ManArgs {
     dir: Option<PathBuf>,
 }
 
+/// Prints a description of the command line or of the API.
+pub fn describe(command: &super::Command, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    if let super::Command::Completions(args) = command {
+        completions(args, super::command(), printer)
+    } else if let super::Command::Man(args) = command {
+        man(args, super::versioned(core), printer)
+    } else {
+        printer.json(&everwarm_api::openapi::document())
+    }
+}
+
 /// Prints the completions of a shell.
-pub fn completions(
-    args: &CompletionArgs,
-    mut cli: Command,
-    printer: Printer,
-) -> Result<Exit, Failure> {
+fn completions(args: &CompletionArgs, mut cli: Command, printer: Printer) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     generate(args.shell, &mut cli, "everwarm", &mut script);
     print(&script, printer)
 }
 
 /// Prints a man page, or writes all.
-pub fn man(args: &ManArgs, mut cli: Command, printer: Printer) -> Result<Exit, Failure> {
+fn man(args: &ManArgs, mut cli: Command, printer: Printer) -> Result<Exit, Failure> {
     cli.build();
     if let Some(dir) = &args.dir {
         let written = std::fs::create_dir_all(dir).and_then(|()| write(&cli, dir));

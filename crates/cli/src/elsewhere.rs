@@ -190,6 +190,7 @@ impl Command {
             | Command::Trades(_)
             | Command::Summary(_)
             | Command::Funnel(_)
+            | Command::Calibrate(_)
             | Command::Equity(_)
             | Command::Signals(_)
             | Command::Bars(_)

@@ -6,6 +6,7 @@ mod analyze;
 mod backtest;
 mod backup;
 mod bars;
+mod calibrate;
 mod chaos;
 mod completions;
 mod config;
@@ -211,6 +212,8 @@ enum Command {
     Summary(summary::SummaryArgs),
     #[command(about = questions::FUNNEL.about)]
     Funnel(funnel::FunnelArgs),
+    #[command(about = questions::CALIBRATE.about)]
+    Calibrate(query::Args),
     #[command(about = questions::EQUITY.about)]
     Equity(query::ListArgs),
     #[command(about = questions::SIGNALS.about)]
@@ -427,6 +430,7 @@ fn act(
         Command::Trades(args) => args.print(core, printer, &questions::TRADES),
         Command::Summary(args) => summary::print(&args, core, printer),
         Command::Funnel(args) => funnel::print(&args, core, printer),
+        Command::Calibrate(args) => calibrate::print(&args, core, printer),
         Command::Equity(args) => args.print(core, printer, &questions::EQUITY),
         Command::Signals(args) => args.print(core, printer, &questions::SIGNALS),
         Command::Bars(args) => bars::print(&args, core, printer),
@@ -464,9 +468,9 @@ fn act(
         Command::Panic(args) => panic::run(&args, core, printer),
         Command::Conformance(args) => conformance::run(&args, core, printer),
         Command::Live(command) => live::run(&command, core),
-        Command::ApiDoc => printer.json(&everwarm_api::openapi::document()),
-        Command::Completions(args) => completions::completions(&args, Cli::command(), printer),
-        Command::Man(args) => completions::man(&args, versioned(core), printer),
+        Command::ApiDoc | Command::Completions(_) | Command::Man(_) => {
+            completions::describe(&command, core, printer)
+        }
         Command::Limits(command) => limits::run(&command, core, printer),
         Command::LogLevel(args) => log_level::run(&args, core, printer),
         Command::Chaos(args) => chaos::run(&args, core, printer),

@@ -47,6 +47,10 @@ pub struct MarketArgs {
     /// Factor of the slippage at the simulated exchange, from 0 to 100 [default: 1].
     #[arg(long, value_name = "FACTOR")]
     pub slippage: Option<String>,
+    /// Assumptions about fills at the simulated exchange, keys of [market.fills]:
+    /// volume_percent=10,latency_ms=500 [default: none; with --prices those that make fills worse].
+    #[arg(long, value_name = "LIST")]
+    pub fills: Option<String>,
 }
 
 impl MarketArgs {
@@ -72,6 +76,11 @@ impl MarketArgs {
         put(&mut given, "market.fee", "--fee", self.fee.clone());
         put(&mut given, "market.spread", "--spread", self.spread.clone());
         put(&mut given, "market.slippage", "--slippage", self.slippage.clone());
+        for part in self.fills.iter().flat_map(|list| list.split(',')) {
+            let (name, text) = part.split_once('=').unwrap_or((part, ""));
+            let key = format!("market.fills.{}", name.trim());
+            put(&mut given, &key, "--fills", Some(text.trim().to_owned()));
+        }
         given
     }
 }

@@ -19,6 +19,7 @@ use everwarm_domain::settings::{
     ExternalOrders, MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
 };
 use everwarm_domain::time::UtcMs;
+use everwarm_sim::PaperFills;
 use everwarm_sim::market::Seeded;
 use everwarm_views::known_symbols::meant;
 use everwarm_views::views::ValueView;
@@ -223,10 +224,15 @@ impl Sources {
         layers.push(Layer::given(&variables, &mut errors));
         layers.push(Layer::given(&self.flags, &mut errors));
         let mut defaults = Layer::defaults();
-        let kind = |layer: &Layer| layer.0.get("venue.kind").map(|entry| entry.value.clone());
-        let kind = layers.iter().rev().find_map(kind).or_else(|| kind(&defaults));
-        if kind.as_ref().and_then(Value::as_str) == Some("sim") {
+        let text = |layer: &Layer, key: &str| {
+            layer.0.get(key).and_then(|entry| entry.value.as_str()).map(str::to_owned)
+        };
+        let last = |key: &str| layers.iter().rev().find_map(|layer| text(layer, key));
+        if last("venue.kind").or_else(|| text(&defaults, "venue.kind")).as_deref() == Some("sim") {
             defaults.simulated();
+        }
+        if last("market.prices").is_some_and(|source| !source.is_empty()) {
+            defaults.priced();
         }
         let mut figment = Figment::from(&defaults);
         let mut set = BTreeMap::new();
@@ -437,9 +443,13 @@ impl Values {
             fee_ppm: self.share("market.fee"),
             spread_ppm: self.share("market.spread"),
             slippage: self.decimal("market.slippage"),
+            fills: self.fills(),
         };
         if market.slippage > Decimal::ONE_HUNDRED {
             self.wrong("market.slippage", "is above 100");
+        }
+        if market.fills.impact > Decimal::TEN {
+            self.wrong("market.fills.impact", "is above 10");
         }
         self.live_prices(&market);
         if market.recording.is_none() {
@@ -454,6 +464,18 @@ impl Values {
             }
         }
         market
+    }
+
+    /// The assumptions about fills.
+    fn fills(&self) -> PaperFills {
+        let percent = |key| Decimal::new(self.get(key), 2);
+        PaperFills {
+            range_spread: percent("market.fills.range_spread_percent"),
+            impact: self.decimal("market.fills.impact"),
+            volume_share: percent("market.fills.volume_percent"),
+            queue_share: percent("market.fills.queue_percent"),
+            latency: self.get("market.fills.latency_ms"),
+        }
     }
 
     /// Checks that orders of others are noticed, and their end, if they halt trading.

@@ -170,6 +170,11 @@ keys! {
     "market.spread": BELOW;
     "market.slippage": Kind::Amount { zero: true };
     "market.max_jump_percent": count(0, 100);
+    "market.fills.range_spread_percent": count(0, 100);
+    "market.fills.impact": Kind::Amount { zero: true };
+    "market.fills.volume_percent": count(0, 100);
+    "market.fills.queue_percent": count(0, 1000);
+    "market.fills.latency_ms": Kind::Whole { least: 0, most: 60_000, unit: Unit::Milliseconds };
     "market.universe.quote": text("", any);
     "market.universe.top": count(0, 1000);
     "market.universe.min_volume": Kind::Amount { zero: true };

@@ -51,6 +51,15 @@ const OFF_IN_SIMULATION: &[&str] = &[
     "risk.restarts_per_hour",
 ];
 
+/// Assumptions about fills on live prices. Otherwise there are none, so that results stay the same.
+pub const ON_LIVE_PRICES: &[(&str, &str)] = &[
+    ("market.fills.range_spread_percent", "20"),
+    ("market.fills.impact", "1"),
+    ("market.fills.volume_percent", "10"),
+    ("market.fills.queue_percent", "100"),
+    ("market.fills.latency_ms", "500"),
+];
+
 /// One value of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
@@ -92,6 +101,16 @@ impl Layer {
         for key in OFF_IN_SIMULATION {
             if let Some(entry) = self.0.get_mut(*key) {
                 entry.value = Value::from(0);
+            }
+        }
+    }
+
+    /// Turns the defaults into those for live prices.
+    pub fn priced(&mut self) {
+        for (key, text) in ON_LIVE_PRICES {
+            let value = keys::find(key).and_then(|key| key.kind.read(text).ok());
+            if let Some((entry, value)) = self.0.get_mut(*key).zip(value) {
+                entry.value = value;
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Tests of whole configurations: precedence, sources, and all errors together.
 
 use super::keys;
+use super::layers::ON_LIVE_PRICES;
 use super::*;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Risk, Settings, Size};
@@ -48,6 +49,7 @@ fn the_embedded_file_says_the_defaults() {
         fee_ppm: 1_000,
         spread_ppm: 0,
         slippage: Decimal::ONE,
+        fills: PaperFills::default(),
     };
     assert_eq!(config.market, market);
     let mut settings = Settings::default();
@@ -136,11 +138,51 @@ fn sizes_and_caps_are_read_and_wrong_ones_refused() {
         ("risk.groups", "majors: BTCUSDT", "is not a group like"),
         ("risk.fee", "100%", "is not above 0% and below 100%"),
         ("market.slippage", "100.5", "is above 100"),
+        ("market.fills.impact", "10.5", "is above 10"),
+        ("market.fills.volume_percent", "101", "is not in the range 0 to 100"),
         ("market.fee", "0%", "is not above 0% and below 100%"),
     ] {
         let errors = with(&[flag(key, text)]).unwrap_err().to_string();
         assert!(errors.contains(key) && errors.contains(why), "{errors}");
     }
+}
+
+#[test]
+fn live_prices_have_assumptions_about_fills_and_a_flag_passes_them_on() {
+    let part = |hundredths| Decimal::new(hundredths, 2);
+    let live = |more: &[Given]| {
+        let prices = [flag("market.prices", "binance"), flag("market.symbols", "BTCUSDT")];
+        with(&[&prices[..], more].concat()).unwrap()
+    };
+    let passed = |config: &Config| {
+        let flags = config.market.flags();
+        let at = flags.iter().position(|flag| flag == "--fills");
+        at.map(|at| flags[at + 1].clone().into_string().unwrap())
+    };
+    let (range_spread, volume_share, queue_share) = (part(20), part(10), part(100));
+    let usual =
+        PaperFills { range_spread, impact: Decimal::ONE, volume_share, queue_share, latency: 500 };
+    assert_eq!(live(&[]).market.fills, usual);
+    let words = |volume| {
+        let before = "range_spread_percent=20,impact=1,volume_percent=";
+        Some(format!("{before}{volume},queue_percent=100,latency_ms=500"))
+    };
+    assert_eq!(passed(&live(&[])), words(10));
+    let whole = live(&[flag("market.fills.volume_percent", "0")]);
+    assert_eq!(whole.market.fills, PaperFills { volume_share: Decimal::ZERO, ..usual });
+    assert_eq!(passed(&whole), words(0), "the exchange has the same defaults");
+    let (comments, example) = (keys::comments(), with(&[]).unwrap());
+    assert_eq!(passed(&example), None);
+    for (key, text) in ON_LIVE_PRICES {
+        let end = format!("With live prices the default is {text}.");
+        assert!(comments[*key].ends_with(&end), "{key}: {}", comments[*key]);
+    }
+    let empty = with(&[flag("market.prices", "")]).unwrap();
+    assert!(empty.market.fills.is_off());
+    // `calibrate` compares with the same assumptions.
+    let assumed = [calibrate::RANGE_SPREAD_PERCENT, calibrate::IMPACT, calibrate::VOLUME_PERCENT];
+    let numbers = ON_LIVE_PRICES.iter().take(3).map(|(_, text)| text.parse().unwrap());
+    assert_eq!(numbers.collect::<Vec<u32>>(), assumed);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::sizes::percent;
 use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_sim::PaperFills;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -138,6 +139,8 @@ pub struct MarketSource {
     pub spread_ppm: u32,
     /// Factor of the slippage of the simulated exchange.
     pub slippage: Decimal,
+    /// Assumptions about fills at the simulated exchange.
+    pub fills: PaperFills,
 }
 
 impl MarketSource {
@@ -169,9 +172,27 @@ impl MarketSource {
         add("--fee", share(self.fee_ppm));
         add("--spread", share(self.spread_ppm));
         add("--slippage", self.slippage.to_string());
+        // Live prices have other defaults, so the flag is needed to switch all of them off.
+        if self.prices.is_some() || !self.fills.is_off() {
+            add("--fills", written(&self.fills));
+        }
         flags
     }
 }
+
+/// Assumptions about fills as the flag takes them.
+fn written(fills: &PaperFills) -> String {
+    let percent = |share: Decimal| (share * Decimal::ONE_HUNDRED).normalize();
+    format!(
+        "range_spread_percent={},impact={},volume_percent={},queue_percent={},latency_ms={}",
+        percent(fills.range_spread),
+        fills.impact.normalize(),
+        percent(fills.volume_share),
+        percent(fills.queue_share),
+        fills.latency
+    )
+}
+
 /// Format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {

@@ -14,9 +14,9 @@ pub mod market;
 pub mod server;
 pub mod wire;
 
-pub use exchange::Local;
 pub use exchange::costs::Costs;
 pub use exchange::local::InitialBooks;
+pub use exchange::{Local, PaperFills};
 pub use server::{
     IDLE_EXIT, Pace, Protocol, SimError, SimHandle, SimOptions, serve, start, start_on,
 };

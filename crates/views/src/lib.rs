@@ -2,8 +2,9 @@
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
 //! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
-//! [`why_not`], [`scan`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`trades`],
-//! [`reconcile`], [`events`] and [`news`] describe facts in the sentences of [`sentences`].
+//! [`why_not`], [`scan`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`calibrate`],
+//! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
+//! [`sentences`].
 //! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
 //! has the requests to trade by hand, [`views`] the shapes of their responses, [`exit`] the exit
 //! codes, [`telemetry`] the metrics.
@@ -12,6 +13,7 @@ pub mod audit;
 pub mod backtest;
 pub mod backup;
 pub mod by_hand;
+pub mod calibrate;
 pub mod changes;
 pub mod checked_bars;
 pub mod coverage;

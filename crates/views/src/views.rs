@@ -3,6 +3,7 @@
 //!
 //! Over 500 lines: the shapes of the API, documented member by member.
 
+mod calibration;
 mod funnel;
 mod lots;
 mod owed;
@@ -18,6 +19,7 @@ pub use super::operations::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
     SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
 };
+pub use calibration::{CalibratedView, CalibrationView, ProposedKeyView};
 pub use everwarm_history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
 pub use funnel::{ClosedTradesView, FunnelView, OwedStepsView, StepsView, StrategyFunnelView};
 pub use lots::LotView;

@@ -12,6 +12,8 @@ const LENGTH: usize = 200;
 const FIXED: [&str; 4] = ["daemon.", "venue.", "api.", "messages."];
 /// The keys of `market` that a grid may have: what trading costs.
 const COSTS: [&str; 3] = ["market.fee", "market.spread", "market.slippage"];
+/// The beginning of the others: assumptions about fills.
+const FILLS: &str = "market.fills.";
 
 /// An example for errors.
 const EXAMPLE: &str = "\"strategy.sma_cross.fast\" = [10, 20], or { from = 10, to = 50, step = 5 }";
@@ -54,7 +56,7 @@ fn collect(prefix: &str, table: &Table, axes: &mut Vec<Axis>) -> Result<(), Stri
         };
         let values = values.map_err(|why| wrong(&why))?;
         if FIXED.iter().any(|fixed| key.starts_with(fixed))
-            || key.starts_with("market.") && !COSTS.contains(&key.as_str())
+            || key.starts_with("market.") && !key.starts_with(FILLS) && !COSTS.contains(&&*key)
         {
             return Err(wrong("all points share this key; set it by a flag or in --config"));
         }

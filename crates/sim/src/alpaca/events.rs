@@ -76,7 +76,8 @@ fn change<'a>(exchange: &Exchange, fact: &'a SimFact) -> Option<Change<'a>> {
         | SimFact::Rejected { .. }
         | SimFact::Listed(_)
         | SimFact::Triggered { .. }
-        | SimFact::Activated { .. } => return None,
+        | SimFact::Activated { .. }
+        | SimFact::Queued { .. } => return None,
     })
 }
 

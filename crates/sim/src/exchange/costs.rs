@@ -1,13 +1,16 @@
 //! What trading costs at the exchange: fee, spread and slippage.
 
+use super::open_state::Tape;
+use super::paper_fills::PaperFills;
 use everwarm_domain::money::Decimal;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Millionths of one.
 const MILLION: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
 /// The costs of all symbols.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Costs {
     /// Fee of each side, as a fraction of the received asset.
     pub fee: Decimal,
@@ -16,21 +19,45 @@ pub struct Costs {
     pub spread: Decimal,
     /// Factor of the drawn slippage, and of the distances in the order book.
     pub slippage: Decimal,
+    /// Assumptions about fills.
+    #[serde(default)]
+    pub paper: PaperFills,
 }
 
 impl Default for Costs {
-    /// A fee of one in a thousand, no additional spread, and the drawn slippage.
+    /// A fee of one in a thousand, no additional spread, the drawn slippage, and no assumption.
     fn default() -> Costs {
         let fee = Decimal::from_parts(1, 0, 0, false, 3);
-        Costs { fee, spread: Decimal::ZERO, slippage: Decimal::ONE }
+        let paper = PaperFills::default();
+        Costs { fee, spread: Decimal::ZERO, slippage: Decimal::ONE, paper }
+    }
+}
+
+impl fmt::Debug for Costs {
+    /// Digests contain this text, so assumptions that are off are left out: it stays as it was
+    /// before there were any.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Costs { fee, spread, slippage, paper } = self;
+        let mut text = f.debug_struct("Costs");
+        text.field("fee", fee).field("spread", spread).field("slippage", slippage);
+        if !paper.is_off() {
+            text.field("paper", paper);
+        }
+        text.finish()
     }
 }
 
 impl Costs {
     /// The distance from the last price to a price that is `millionths` of it away without these
     /// costs. In quote units.
-    pub(super) fn distance(&self, last: Decimal, millionths: Decimal) -> Decimal {
-        let slip = last * (millionths * self.slippage) / MILLION;
-        if self.spread.is_zero() { slip } else { slip + last * self.spread / Decimal::TWO }
+    pub(super) fn distance(&self, tape: &Tape, millionths: Decimal) -> Decimal {
+        let mut away = tape.last * (millionths * self.slippage) / MILLION;
+        if !self.spread.is_zero() {
+            away += tape.last * self.spread / Decimal::TWO;
+        }
+        if !self.paper.range_spread.is_zero() {
+            away += self.paper.half_spread(tape.range);
+        }
+        away
     }
 }

@@ -1,9 +1,10 @@
 //! The visible order book: levels at fixed distances around the last trade.
 //!
 //! Level `i` is 20 + 30 `i` millionths from the last price, times the factor of the slippage, plus
-//! half of the spread. It is on the tick and behind the level before. It holds a fiftieth of the
-//! last bar's volume, times `i` + 1. The fills of a taking order are drawn (see `matching::ladder`)
-//! and are never better than the first level. The account's own orders are not in this book.
+//! half of the spread and of its part of the mean true range. It is on the tick and behind the
+//! level before. It holds a fiftieth of the last bar's volume, times `i` + 1. The fills of a taking
+//! order are drawn (see `matching::ladder`) and are never better than the first level. The
+//! account's own orders are not in this book.
 
 use super::costs::Costs;
 use super::matching::worse;
@@ -34,7 +35,7 @@ pub fn levels(
     let mut levels: Vec<(Decimal, Decimal)> = Vec::with_capacity(count);
     let mut away = FIRST;
     for i in 0..count {
-        let distance = costs.distance(tape.last, Decimal::from(away));
+        let distance = costs.distance(tape, Decimal::from(away));
         let before = levels.last().map(|level| level.0);
         let price = worse(rules, side, tape.last, distance, before);
         if before == Some(price) {

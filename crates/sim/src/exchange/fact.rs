@@ -137,6 +137,13 @@ pub enum SimFact {
         /// Venue time.
         at: UtcMs,
     },
+    /// The market traded at the limit of a resting order: its queue is shorter.
+    Queued {
+        /// The venue's id of the order.
+        order: u64,
+        /// The volume that is still ahead of it, in base units.
+        ahead: Decimal,
+    },
 }
 
 /// The initial state of the books.
@@ -281,7 +288,7 @@ pub struct Traded {
 /// Kinds of facts that come from outside.
 pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26, 27]);
 /// Kinds of facts that the core appends.
-pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15]);
+pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15, 17]);
 
 impl Body for SimFact {
     fn kind(&self) -> u8 {
@@ -303,6 +310,7 @@ impl Body for SimFact {
             SimFact::Triggered { .. } => 14,
             SimFact::Activated { .. } => 15,
             SimFact::Replace(_) => 16,
+            SimFact::Queued { .. } => 17,
             SimFact::Standing { .. } => 24,
             SimFact::Ruled { .. } => 25,
             SimFact::Priced { .. } => 26,
@@ -329,6 +337,7 @@ impl Body for SimFact {
             14 => "Triggered",
             15 => "Activated",
             16 => "Replace",
+            17 => "Queued",
             24 => "Standing",
             25 => "Ruled",
             26 => "Priced",
@@ -337,10 +346,10 @@ impl Body for SimFact {
         }
     }
 
-    /// All facts except the passing of time: they must be on disk before a response or an event is
-    /// sent.
+    /// All facts except the passing of time and of queues: they must be on disk before a response
+    /// or an event is sent.
     fn synced(&self) -> bool {
-        !matches!(self, SimFact::Advance(_) | SimFact::Ticked(_))
+        !matches!(self, SimFact::Advance(_) | SimFact::Ticked(_) | SimFact::Queued { .. })
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

@@ -63,8 +63,10 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
             terms: list.terms,
         });
     }
-    if let (Some(levels), Some(working)) = (levels, ids.first()) {
-        turn.take(*working, &levels, at);
+    let minute = turn.live.last_close;
+    let late = turn.rules.costs.paper.late(at, minute);
+    if let (Some(levels), Some(working), false) = (levels, ids.first(), late) {
+        turn.take(*working, levels, minute, at);
     }
     Ok(())
 }

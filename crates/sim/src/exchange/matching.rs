@@ -5,8 +5,10 @@ use super::draw::{Draw, Purpose};
 use super::fact::{Advance, SimFact, Tick, Ticks, Traded};
 use super::open_state::Tape;
 use super::order::Order;
+use super::paper_fills::queue;
 use super::state::Exchange;
 use super::turn::Turn;
+use crate::market::{AT_CLOSE, SPREAD};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -62,6 +64,8 @@ struct Passing {
     close: UtcMs,
     /// Volume of that minute's bar.
     volume: Decimal,
+    /// Trades among which that volume is divided.
+    among: i64,
 }
 
 /// The symbols with open orders.
@@ -82,7 +86,8 @@ pub fn released(exchange: &Exchange, advance: &Advance) -> Vec<SimFact> {
     for bar in bars.iter().filter(|bar| awaited.contains(&bar.symbol)) {
         let (symbol, volume) = (bar.symbol, bar.volume);
         let steps = path(close, bar).into_iter().filter(|step| fresh(exchange, step.time));
-        let trade = |Step { time, price }| Passing { time, symbol, price, close, volume };
+        let trade =
+            |Step { time, price }| Passing { time, symbol, price, close, volume, among: AT_CLOSE };
         trades.extend(steps.map(trade));
     }
     met(exchange, trades)
@@ -96,7 +101,7 @@ pub fn ticked(exchange: &Exchange, ticks: &Ticks) -> Vec<SimFact> {
     let trade = |tick: &Tick| {
         let volume = exchange.tape(tick.symbol).map(|tape| tape.volume).unwrap_or_default();
         let (symbol, price) = (tick.symbol, tick.price.decimal().normalize());
-        Passing { time: tick.time, symbol, price, close, volume }
+        Passing { time: tick.time, symbol, price, close, volume, among: SPREAD }
     };
     met(exchange, ticks.list.iter().filter(new).map(trade).collect())
 }
@@ -137,7 +142,8 @@ fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
             expire(&mut turn, end);
         }
         turn.live.tapes.entry(symbol).last = price;
-        let of_symbol = || turn.live.open.values().filter(|order| order.symbol == symbol);
+        let arrived = |order: &&Order| !turn.rules.costs.paper.travels(order.time, time);
+        let of_symbol = || turn.live.open.values().filter(|o| o.symbol == symbol).filter(arrived);
         let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
         touched.sort_by_key(|o| (Reverse(eagerness(o)), o.id));
         let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
@@ -198,16 +204,26 @@ fn fill(turn: &mut Turn<'_>, id: u64, trade: &Passing) {
     let (Some(rules), Some(price)) = (turn.rules.instrument(order.symbol), order.limit()) else {
         return;
     };
-    let quantity = floor_to_step(budget(turn, trade), rules.lot_size).min(order.rest());
+    let (before, rest, at) = (order.ahead, order.rest(), trade.time.max(order.time));
+    let traded = trade.volume / Decimal::from(trade.among);
+    let (ahead, part) = queue(before, trade.price != price, traded);
+    let room = budget(turn, rules, trade);
+    let room = part.map_or(room, |part| part.min(room));
+    if ahead != before {
+        turn.queued(id, ahead);
+    }
+    let quantity = floor_to_step(room, rules.lot_size).min(rest);
     if quantity > Decimal::ZERO {
-        let at = trade.time.max(order.time);
         turn.trade(id, Fill { price, quantity, maker: true, at });
     }
 }
 
 /// The quantity that resting orders can still fill from the bar's volume.
-fn budget(turn: &Turn<'_>, trade: &Passing) -> Decimal {
+fn budget(turn: &Turn<'_>, rules: &Instrument, trade: &Passing) -> Decimal {
     let &Passing { symbol, close, volume, .. } = trade;
+    if let Some(room) = turn.room(rules, close) {
+        return room;
+    }
     let draw = turn.draw(symbol, close, "");
     let share = Decimal::new(as_i64(draw.between(Purpose::Share, SHARE.0, SHARE.1)), 2);
     let tape = turn.tape(symbol).filter(|tape| tape.minute == close);
@@ -274,12 +290,13 @@ pub fn ladder(
     let part = floor_to_step(quantity / count, rules.lot_size);
     let impact = Decimal::from(draw.between(Purpose::Step, STEP.0, STEP.1)) * size(tape, quantity);
     let slip = Decimal::from(draw.between(Purpose::Slip, SLIP.0, SLIP.1));
+    let moved = costs.paper.impact(tape.range, quantity, tape.volume);
     let mut levels: Vec<(Decimal, Decimal)> = Vec::new();
     let (mut left, mut millionths) = (quantity, slip);
     while left > Decimal::ZERO {
         let last = Decimal::from(levels.len() + 1) >= count || part.is_zero();
         let piece = if last { left } else { part };
-        let away = costs.distance(tape.last, millionths);
+        let away = costs.distance(tape, millionths) + moved;
         let best = levels.last().map(|level| level.0);
         levels.push((worse(rules, side, tape.last, away, best), piece));
         left -= piece;

@@ -9,7 +9,8 @@
 //! Together they fill at most a seeded share of the bar's volume. Taking orders execute
 //! immediately, at the last trade plus slippage and half of the spread. Every random choice is a
 //! hash of the seed, the symbol, the last released minute's close and the client id. A repeat in
-//! the same minute draws the same.
+//! the same minute draws the same. [`PaperFills`] are assumptions that make fills worse; without
+//! them, nothing differs.
 //!
 //! Invariants: only a withdrawal makes a balance negative. The locked balance is the amount that
 //! open orders hold. Order ids, and the trade ids of each symbol, count up without gaps.
@@ -25,6 +26,7 @@ mod lookups;
 pub mod matching;
 mod open_state;
 pub mod order;
+mod paper_fills;
 pub mod place;
 pub mod request;
 pub mod state;
@@ -34,6 +36,7 @@ pub use fact::{Advance, SimFact, Standing, Tick, Ticks, TimeInForce};
 pub use local::Local;
 pub use open_state::{Purse, Tape};
 pub use order::{Order, OrderList, Status, Trade};
+pub use paper_fills::{PaperFills, Range};
 pub use request::{
     Amount, Cancel, CancelMany, Leg, Lifetime, ListKind, Many, NewList, NewOrder, OrderKind,
     Replace, Shape, Stop, Target, Terms, Trigger,

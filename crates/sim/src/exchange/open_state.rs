@@ -1,9 +1,11 @@
 //! The part of the books that can still change: open orders and lists, balances, last trades. Facts
 //! change it here.
 
+use super::costs::Costs;
 use super::fact::{Accepted, Opened, SimFact, Traded};
 use super::filters::MAX_NUM_ALGO_ORDERS;
 use super::order::{Order, OrderList, Status};
+use super::paper_fills::Range;
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
@@ -29,6 +31,8 @@ pub struct Rules {
     pub pauses: Vec<Pause>,
     /// Delisted symbols.
     pub delisted: BTreeSet<Symbol>,
+    /// What trading costs.
+    pub costs: Costs,
 }
 
 impl Rules {
@@ -56,8 +60,18 @@ pub struct Tape {
     pub minute: UtcMs,
     /// Volume of that minute's bar.
     pub volume: Decimal,
-    /// The part of that volume that resting orders have filled.
+    /// The part of that volume that resting orders have filled; with a share of the volume for all
+    /// orders, those that took, too.
     pub taken: Decimal,
+    /// The mean true range, where the costs need it.
+    pub range: Range,
+}
+
+impl Tape {
+    /// The last price; none: it has never traded.
+    pub(super) fn last_price(&self) -> Option<Decimal> {
+        (self.minute != 0).then_some(self.last)
+    }
 }
 
 /// The free and the locked balance of one asset.
@@ -180,6 +194,12 @@ impl Live {
                 if let Some(order) = self.open.get_mut(order) {
                     (order.working, order.updated) = (Some(*at), *at);
                 }
+                self.queue(rules, *order);
+            }
+            SimFact::Queued { order, ahead } => {
+                if let Some(order) = self.open.get_mut(order) {
+                    order.ahead = *ahead;
+                }
             }
             SimFact::Activated { order, execution, at } => {
                 self.executions = *execution;
@@ -189,6 +209,7 @@ impl Live {
                         order.working = order.kind.stop().is_none().then_some(*at);
                     }
                 });
+                self.queue(rules, *order);
             }
             SimFact::Opened(_)
             | SimFact::Funded { .. }
@@ -218,6 +239,14 @@ impl Live {
         self.hold(holder, |live| {
             live.open.insert(id, order);
         });
+        self.queue(rules, id);
+    }
+
+    /// Puts an order at the end of the queue at its limit.
+    fn queue(&mut self, rules: &Rules, id: u64) {
+        let Some(order) = self.open.get_mut(&id) else { return };
+        let tape = self.tapes.get(order.symbol).filter(|_| order.limit().is_some());
+        order.ahead = tape.map_or(Decimal::ZERO, |tape| rules.costs.paper.ahead(tape.volume));
     }
 
     /// The order directly after its acceptance.
@@ -241,6 +270,7 @@ impl Live {
             list: fact.list,
             working: (!waits).then_some(fact.at),
             terms: fact.terms,
+            ahead: Decimal::ZERO,
         }
     }
 
@@ -266,7 +296,7 @@ impl Live {
         {
             self.settle(instrument, side, fact);
         }
-        if fact.maker {
+        if fact.maker || !rules.costs.paper.volume_share.is_zero() {
             self.tapes.entry(fact.symbol).taken += fact.quantity;
         }
         self.close(ended, fact.at)

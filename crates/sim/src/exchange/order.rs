@@ -83,6 +83,9 @@ pub struct Order {
     /// Terms beyond its kind.
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// Volume that trades at its limit before it, in base units.
+    #[serde(default)]
+    pub ahead: Decimal,
 }
 
 impl Order {

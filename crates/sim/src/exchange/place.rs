@@ -74,10 +74,14 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
         pending: false,
         terms: order.terms,
     });
+    let minute = turn.live.last_close;
     match order.at_once {
-        _ if order.kind.stop().is_some() => {}
-        None => turn.take(id, &levels, at),
-        Some(share) => turn.begin_to_take(id, &first_part(rules, levels, share), at),
+        _ if order.kind.stop().is_some() || turn.rules.costs.paper.late(at, minute) => {}
+        None => turn.take(id, levels, minute, at),
+        Some(share) => {
+            let part = turn.fitting(rules, minute, first_part(rules, levels, share));
+            turn.begin_to_take(id, &part, at);
+        }
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::costs::Costs;
 use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Ticks, Traded};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
+use super::paper_fills::Range;
 use super::{lists, matching, place};
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -20,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 6;
+const FORMAT: u8 = 7;
 
 /// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,6 @@ pub struct Exchange {
     pub(super) released_before: UtcMs,
     opened: UtcMs,
     shown: Option<UtcMs>,
-    pub(super) costs: Costs,
 }
 
 impl Exchange {
@@ -48,7 +48,7 @@ impl Exchange {
     /// What trading costs.
     #[must_use]
     pub fn costs(&self) -> &Costs {
-        &self.costs
+        &self.rules.costs
     }
 
     /// Venue time.
@@ -215,7 +215,9 @@ impl Exchange {
             let minute = bar.open_time + MINUTE;
             self.live.last_close = self.live.last_close.max(minute);
             let (last, volume) = (bar.close.decimal().normalize(), bar.volume);
-            let tape = Tape { last, minute, volume, taken: Decimal::ZERO };
+            let mut range = Range::default();
+            range.bar(None, bar);
+            let tape = Tape { last, minute, volume, taken: Decimal::ZERO, range };
             self.live.tapes.insert(bar.symbol, tape);
         }
     }
@@ -265,12 +267,20 @@ impl Exchange {
         if !(self.released_before < tick.time && tick.time <= self.market) {
             return;
         }
+        let ranged = self.rules.costs.paper.needs_range();
         let tape = self.live.tapes.entry(tick.symbol);
+        let (price, before) = (tick.price.decimal().normalize(), tape.last_price());
         if tape.minute != close {
-            let volume = tick.volume.unwrap_or_default();
-            *tape = Tape { minute: close, volume, ..Tape::default() };
+            let (volume, range) = (tick.volume.unwrap_or_default(), tape.range);
+            *tape = Tape { minute: close, volume, range, ..Tape::default() };
+            if ranged {
+                tape.range.minute(before.unwrap_or(price));
+            }
         }
-        tape.last = tick.price.decimal().normalize();
+        if ranged {
+            tape.range.add(price);
+        }
+        tape.last = price;
     }
 
     fn passed(&mut self, to: UtcMs) {
@@ -302,9 +312,14 @@ impl Exchange {
             .into_iter()
             .rfind(|step| self.released_before < step.time && step.time <= self.market);
         let Some(step) = released else { return };
+        let ranged = self.rules.costs.paper.needs_range();
         let tape = self.live.tapes.entry(bar.symbol);
         if tape.minute != close {
-            *tape = Tape { minute: close, volume: bar.volume, ..Tape::default() };
+            let (before, range) = (tape.last_price(), tape.range);
+            *tape = Tape { minute: close, volume: bar.volume, range, ..Tape::default() };
+            if ranged {
+                tape.range.bar(before, bar);
+            }
         }
         tape.last = step.price;
     }
@@ -348,10 +363,10 @@ impl Stage for Exchange {
     }
 
     /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders, version
-    /// 5 costs, version 6 terms of orders and the order of executions. Older books are rebuilt from
-    /// their facts.
+    /// 5 costs, version 6 terms of orders and the order of executions, version 7 ranges and queues.
+    /// Older books are rebuilt from their facts.
     fn version(&self) -> u16 {
-        6
+        7
     }
 
     fn interest(&self) -> Mask {
@@ -382,7 +397,7 @@ impl Stage for Exchange {
             }
             SimFact::Priced { costs, at } => {
                 self.passed(*at);
-                self.costs = *costs;
+                self.rules.costs = *costs;
             }
             SimFact::Place(order) => self.passed(order.at),
             SimFact::Cancel(cancel) => self.passed(cancel.at),
@@ -404,7 +419,8 @@ impl Stage for Exchange {
             | SimFact::Expired { .. }
             | SimFact::Listed(_)
             | SimFact::Triggered { .. }
-            | SimFact::Activated { .. } => self.applied(&fact.body),
+            | SimFact::Activated { .. }
+            | SimFact::Queued { .. } => self.applied(&fact.body),
             SimFact::Upgraded { .. } | SimFact::Rejected { .. } => {}
         }
     }
@@ -431,7 +447,8 @@ impl Stage for Exchange {
             | SimFact::Expired { .. }
             | SimFact::Listed(_)
             | SimFact::Triggered { .. }
-            | SimFact::Activated { .. } => Vec::new(),
+            | SimFact::Activated { .. }
+            | SimFact::Queued { .. } => Vec::new(),
         };
         for body in facts {
             out.append(body);

@@ -17,6 +17,7 @@ use everwarm_kernel::stage::Stage;
 
 mod books;
 mod contingent;
+mod paper_fills;
 mod stops;
 mod ticks;
 
@@ -123,6 +124,7 @@ fn costs_change_fees_fills_and_the_visible_book() {
         fee: dec(fee),
         spread: dec(spread),
         slippage: dec(slippage),
+        ..Costs::default()
     };
     let traded = |costs: Costs| {
         let setup = InitialBooks { costs, ..setup() };
@@ -403,6 +405,7 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
     let all = CancelMany { symbol, many, cancel_id: None, at: 0, deadline: UtcMs::MAX };
     run(&mut local, SimFact::CancelMany(all));
     facts.push(SimFact::Upgraded { from: 1, to: 2 });
+    facts.push(SimFact::Queued { order: 1, ahead: dec("0.5") });
     let mut kinds = std::collections::BTreeSet::new();
     for fact in facts {
         let mut bytes = Vec::new();
@@ -411,7 +414,7 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
         assert_ne!(SimFact::name(fact.kind()), "?");
         kinds.insert(fact.kind());
     }
-    assert_eq!(kinds.len(), 17, "every kind is here");
+    assert_eq!(kinds.len(), 18, "every kind is here");
     let mut again = Exchange::default();
     again.load(&local.exchange().save()).expect("it reads what it wrote");
     assert_eq!(&again, local.exchange());

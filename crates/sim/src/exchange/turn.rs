@@ -1,6 +1,5 @@
 //! A turn makes the facts of one input, each on the state that the fact before it left.
 
-use super::costs::Costs;
 use super::draw::{Draw, Purpose};
 use super::fact::TimeInForce;
 use super::fact::{Accepted, SimFact, Traded};
@@ -24,7 +23,6 @@ pub type Levels = Vec<(Decimal, Decimal)>;
 pub struct Turn<'a> {
     /// The rules.
     pub rules: &'a Rules,
-    costs: &'a Costs,
     /// The state of its symbols after the facts of this turn so far.
     pub live: Live,
     facts: Vec<SimFact>,
@@ -35,7 +33,7 @@ impl<'a> Turn<'a> {
     #[must_use]
     pub fn of(exchange: &'a Exchange, symbols: &[Symbol]) -> Turn<'a> {
         let live = exchange.live.part(&exchange.rules, symbols);
-        Turn { rules: &exchange.rules, costs: &exchange.costs, live, facts: Vec::new() }
+        Turn { rules: &exchange.rules, live, facts: Vec::new() }
     }
 
     /// Adds a fact to the turn and applies it. Returns the order that it ended.
@@ -120,7 +118,7 @@ impl<'a> Turn<'a> {
     ) -> Levels {
         let Some(tape) = self.tape(rules.symbol) else { return Levels::new() };
         let draw = self.draw(rules.symbol, minute, client_id);
-        let all = |quantity| ladder(tape, rules, side, quantity, (&draw, self.costs));
+        let all = |quantity| ladder(tape, rules, side, quantity, (&draw, &self.rules.costs));
         let Some(quantity) = kind.quantity() else {
             let amount = kind.quote_amount().unwrap_or_default();
             let about = floor_to_step(amount / tape.last, rules.lot_size);
@@ -133,20 +131,52 @@ impl<'a> Turn<'a> {
                 Side::Sell => *at >= price,
             });
         }
-        let part = levels.iter().map(|l| l.1).sum::<Decimal>() < quantity;
-        if part && kind.tif() == TimeInForce::Fok {
-            levels.clear();
+        if kind.tif() == TimeInForce::Fok {
+            let room = self.room(rules, minute);
+            let all = total(&levels);
+            if room.map_or(all, |room| room.min(all)) < quantity {
+                levels.clear();
+            }
         }
         levels
     }
 
-    /// Executes `levels` for an order that has just entered the market. The remainder expires if
-    /// the order does not rest.
-    pub fn take(&mut self, id: u64, levels: &Levels, at: UtcMs) {
-        self.begin_to_take(id, levels, at);
-        if self.order(id).is_some_and(|order| !order.kind.rests()) {
+    /// The quantity that orders can still fill in the newest minute, if it closes at `minute` or
+    /// later. None: any.
+    #[must_use]
+    pub fn room(&self, rules: &Instrument, minute: UtcMs) -> Option<Decimal> {
+        let tape = self.tape(rules.symbol).filter(|tape| tape.minute >= minute);
+        let (volume, taken) = tape.map(|tape| (tape.volume, tape.taken)).unwrap_or_default();
+        self.rules.costs.paper.room(volume, taken, rules.lot_size)
+    }
+
+    /// The part of `levels` that the volume of the newest minute has room for.
+    #[must_use]
+    pub fn fitting(&self, rules: &Instrument, minute: UtcMs, levels: Levels) -> Levels {
+        match self.room(rules, minute) {
+            Some(room) => cut(levels, room),
+            None => levels,
+        }
+    }
+
+    /// Executes `levels` for an order that is in the market since the minute that closes at
+    /// `minute`, as far as the volume has room. If it has none for the rest, an order at any price
+    /// waits for the next trade. Otherwise the rest expires if the order does not rest in the book.
+    pub fn take(&mut self, id: u64, levels: Levels, minute: UtcMs, at: UtcMs) {
+        let Some(order) = self.order(id) else { return };
+        let Some(rules) = self.rules.instrument(order.symbol) else { return };
+        let (whole, at_any_price) = (total(&levels), order.limit().is_none());
+        let part = self.fitting(rules, minute, levels);
+        let waits = at_any_price && total(&part) < whole;
+        self.begin_to_take(id, &part, at);
+        if !waits && self.order(id).is_some_and(|order| !order.kind.rests()) {
             self.expire(id, at);
         }
+    }
+
+    /// Shortens the queue of a resting order.
+    pub fn queued(&mut self, id: u64, ahead: Decimal) {
+        self.append(SimFact::Queued { order: id, ahead });
     }
 
     /// Executes `levels` for an order that has just entered the market. The remainder stays for the
@@ -166,7 +196,7 @@ impl<'a> Turn<'a> {
         let Some(order) = self.order(id) else { return };
         let Some(rules) = self.rules.instrument(order.symbol) else { return };
         let number = self.live.trades.get(order.symbol).copied().unwrap_or_default() + 1;
-        let traded: Traded = fill.fact(rules, order, (number, self.execution()), self.costs);
+        let traded: Traded = fill.fact(rules, order, (number, self.execution()), &self.rules.costs);
         if let Some(order) = self.append(SimFact::Traded(traded)) {
             self.follow(&order, fill.at);
         }
@@ -215,7 +245,7 @@ impl<'a> Turn<'a> {
         if order.side == Side::Sell && order.limit().is_none() {
             most = most.min(self.live.purse(&rules.base).free + order.holds());
         }
-        self.take(id, &cut(levels, floor_to_step(most, rules.lot_size)), at);
+        self.take(id, cut(levels, floor_to_step(most, rules.lot_size)), minute, at);
     }
 
     /// Expires the other order of a pair, because this one begins to trade or its stop is reached.
@@ -302,7 +332,7 @@ impl<'a> Turn<'a> {
                 refusal("Order would trigger immediately.")
             }
             OrderKind::LimitMaker { price, .. } => {
-                let (bid, ask) = super::depth::best(tape, rules, self.costs);
+                let (bid, ask) = super::depth::best(tape, rules, &self.rules.costs);
                 let takes = match side {
                     Side::Buy => *price >= ask,
                     Side::Sell => *price <= bid,
@@ -312,6 +342,11 @@ impl<'a> Turn<'a> {
             OrderKind::Stop(_) | OrderKind::Market(_) | OrderKind::Limit { .. } => Ok(()),
         }
     }
+}
+
+/// The quantity of all levels.
+fn total(levels: &Levels) -> Decimal {
+    levels.iter().map(|level| level.1).sum()
 }
 
 /// Cuts a ladder to a quantity.

@@ -108,6 +108,7 @@ fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
             | SimFact::Ticked(_)
             | SimFact::Accepted(_)
             | SimFact::Triggered { .. }
+            | SimFact::Queued { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => (None, ""),
         };
@@ -218,6 +219,7 @@ impl<'a> Report<'a> {
             | SimFact::Advance(_)
             | SimFact::Ticked(_)
             | SimFact::Listed(_)
+            | SimFact::Queued { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => None,
         }

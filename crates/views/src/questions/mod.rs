@@ -27,7 +27,8 @@ pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION};
-pub use proofs::{EXPLAIN, FUNNEL, REPLAY, SUMMARY, VERIFY, VERIFY_TRADES, WHY_NOT};
+pub use proofs::{CALIBRATE, EXPLAIN, FUNNEL, REPLAY, SUMMARY};
+pub use proofs::{VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use regimes::{REGIME_DAYS, REGIMES};
 pub use scan::SCAN;
 pub use series::SERIES;
@@ -62,6 +63,7 @@ pub const ALL: &[&Question] = &[
     &TRADES,
     &SUMMARY,
     &FUNNEL,
+    &CALIBRATE,
     &EQUITY,
     &SIGNALS,
     &BARS,

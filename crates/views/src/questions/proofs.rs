@@ -2,12 +2,14 @@
 
 use super::market::is_known;
 use super::{Answer, Effort, Exit, LIMITED, PERIOD, Question, one};
+use crate::calibrate::calibrate;
 use crate::exit::Failure;
 use crate::explain::{explain, no_story};
 use crate::funnel::funnel;
 use crate::summary::{SummaryView, summary};
 use crate::trades::verify_trades;
-use crate::views::{ExplainView, FunnelView, ReplayView, VerifyTradesView, VerifyView};
+use crate::views::{CalibrationView, ExplainView, FunnelView, ReplayView};
+use crate::views::{VerifyTradesView, VerifyView};
 use crate::why_not::why_not;
 
 /// The query that explains an order, a fill or a fact.
@@ -67,6 +69,17 @@ pub const FUNNEL: Question = Question {
             let period = asked.period()?;
             Answer::of(&funnel(context.history(), context.journal(), period)?)
         },
+    )
+};
+
+/// The query that compares own fills with those of paper trading.
+pub const CALIBRATE: Question = Question {
+    effort: Effort::Long,
+    ..Question::new(
+        "/api/v1/calibrate",
+        "Compare the fills at a venue with those that paper trading assumes, and propose keys",
+        one::<CalibrationView>,
+        |context, _| Answer::of(&calibrate(context.journal(), context.data_dir())?),
     )
 };
 
