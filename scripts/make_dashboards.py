@@ -201,6 +201,8 @@ BOARDS = {
                   "cpm", ("60 * " + rate("everwarm_bar_repeats_total", "how"), "{{how}}")),
             graph("Odd bars", "Odd bars a minute: confirmed or refused. Bad: any.",
                   "cpm", ("60 * " + rate("everwarm_bars_odd_total", "what"), "{{what}}")),
+            graph("Regimes over time", "Symbols at the newest hourly close, by regime. Bad: no_data for long, or none at all.",
+                  "none", ("everwarm_symbols_by_regime{$S}", "{{regime}}")),
             graph("Past bars", "Series of bars that features need, by state. Bad: cold, or loading for long.",
                   "none", ("everwarm_series{$S}", "{{state}}")),
             graph("Symbols without values", "Symbols for which a strategy lacks values, so it cannot enter there. Bad: any for long.",

@@ -16,7 +16,7 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
-use everwarm_domain::settings::{EntryRule, ExitRules, Instance, Risk, Settings, Size};
+use everwarm_domain::settings::{EntryRule, ExitRules, Instance, RegimeRule, Risk, Settings, Size};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_edge::market::universe::DAY_ZONE;
@@ -369,6 +369,7 @@ pub fn laddered() -> Feed {
         size: Size::Fixed,
         entry: EntryRule::default(),
         min_confidence_ppm: 0,
+        regimes: RegimeRule::default(),
     };
     settings.strategy.0.insert(LADDER.to_owned(), ladder);
     settings.risk = Risk::default();
@@ -410,6 +411,7 @@ pub fn paired() -> Feed {
         size: Size::Risk(2_500),
         entry: EntryRule::default(),
         min_confidence_ppm: 0,
+        regimes: RegimeRule::default(),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));

@@ -1,6 +1,7 @@
 //! The metrics of the running daemon.
 
 mod actors;
+mod regimes;
 mod sampler;
 mod trading;
 
@@ -81,7 +82,7 @@ pub fn metrics(
     let alarm = alarm_at.map(|value| value.value.clone());
     let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm };
     let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
-    let took = Histogram::new(HTTP);
+    let (took, by_regime) = (Histogram::new(HTTP), regimes::Regimes::default());
     Arc::new(move |stream| {
         let began = clock::now();
         let mut page = Page::new(&rejected);
@@ -89,6 +90,7 @@ pub fn metrics(
         readiness(&mut page, &watch, desk.as_ref());
         actors::show(&mut page, &world, &watch);
         trading::market(&mut page, &world, &watch, fixed.venue);
+        by_regime.show(&mut page, &world.archive);
         trading::account(&mut page, &world, &watch, (fixed.venue, &parts.currency));
         store(&mut page, &world, &fixed);
         reloads(&mut page, &fixed, desk.as_ref());

@@ -13,7 +13,7 @@ use everwarm_adapters::ENVIRONMENTS;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::settings::{EntryRule, Size, confidence, exits, sizes};
+use everwarm_domain::settings::{EntryRule, RegimeRule, Size, confidence, exits, sizes};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -104,6 +104,14 @@ pub const ENTRY: Kind =
 /// A part of one.
 pub const PART: Kind =
     text(r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$", |text| confidence::read(text).map(drop));
+/// Names of regimes.
+pub const REGIMES: Kind =
+    text(r"^( *[a-z_]+ *(, *[a-z_]+ *)*)?$", |text| RegimeRule::list(text).map(drop));
+/// Parts of the size by regime.
+pub const REGIME_SIZES: Kind = text(
+    r"^( *[a-z_]+ *: *[01](\.[0-9]{1,6})? *(, *[a-z_]+ *: *[01](\.[0-9]{1,6})? *)*)?$",
+    |text| RegimeRule::sizes(text).map(drop),
+);
 /// Groups of symbols, each with its cap.
 const GROUPS: Kind =
     text(r"^([ a-z0-9_-]+:[A-Z0-9., -]+=[0-9. ]+;? *)*$", |text| sizes::groups(text).map(drop));

@@ -7,7 +7,7 @@ use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
 use everwarm_domain::settings::{
-    EntryRule, ExitRules, Instance, Settings, Size, Strategies, confidence,
+    EntryRule, ExitRules, Instance, RegimeRule, Settings, Size, Strategies, confidence,
 };
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
@@ -76,6 +76,8 @@ pub fn form(form: Form) -> Kind {
         Form::Size => super::keys::SIZE,
         Form::Entry => super::keys::ENTRY,
         Form::Part => super::keys::PART,
+        Form::Regimes => super::keys::REGIMES,
+        Form::RegimeSizes => super::keys::REGIME_SIZES,
     }
 }
 
@@ -192,13 +194,23 @@ impl Reading<'_> {
         let size = Size::take(&mut size).unwrap_or_default();
         let mut entry = self.members(ENTRY, &default_entry());
         let min_confidence_ppm = confidence::take(&mut entry).unwrap_or_default();
+        let regimes = RegimeRule::take(&mut entry).unwrap_or_default();
         let entry = EntryRule::take(&mut entry).unwrap_or_default();
         let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
         let section = Json::Object(self.members(of.settings, &defaults)).to_string();
         match (of.read)(&section) {
             Ok(section) => {
                 let kind = of.name.to_owned();
-                Some(Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm })
+                Some(Instance {
+                    kind,
+                    enabled,
+                    section,
+                    exits,
+                    size,
+                    entry,
+                    min_confidence_ppm,
+                    regimes,
+                })
             }
             Err(wrong) => {
                 let reported = |name: &&&str| self.values.is_wrong(&self.key(name));
@@ -273,11 +285,12 @@ pub fn default_size() -> Map<String, Json> {
     [(SIZE.name.to_owned(), json!(Size::default().to_string()))].into_iter().collect()
 }
 
-/// The entry rule and least confidence of a section that sets none.
+/// The entry rule, least confidence and regimes of a section that sets none.
 #[must_use]
 pub fn default_entry() -> Map<String, Json> {
     let mut members = EntryRule::default().members();
     members.insert(confidence::MEMBER.to_owned(), json!(confidence::text(0)));
+    members.extend(RegimeRule::default().members());
     members
 }
 

@@ -4,7 +4,9 @@ use super::keys;
 use super::layers::ON_LIVE_PRICES;
 use super::*;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::settings::{Risk, Settings, Size};
+use everwarm_domain::settings::{Regime, Risk, Settings, Size};
+use everwarm_sim::PaperFills;
+use everwarm_views::calibrate;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -88,8 +90,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The sixteen settings of the strategy replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 15));
+    // The eighteen settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 17));
 }
 
 #[test]
@@ -125,15 +127,23 @@ fn sizes_and_caps_are_read_and_wrong_ones_refused() {
         flag("risk.groups", "majors: BTCUSDT, ETHUSDT = 8000"),
         flag("risk.fee", "0.075%"),
         flag("risk.slippage", "none"),
+        flag("strategy.sma_cross.regimes", "wide_structure, tight_smc"),
+        flag("strategy.sma_cross.regime_sizes", "tight_smc: 0.5"),
     ]);
     let settings = config.unwrap().settings;
-    assert_eq!(settings.strategy.0["sma_cross"].size, Size::Risk(5_000));
+    let one = &settings.strategy.0["sma_cross"];
+    assert_eq!(one.size, Size::Risk(5_000));
+    assert_eq!(one.regimes.names(), "tight_smc, wide_structure");
+    assert_eq!(one.regimes.size_ppm(Regime::TightSmc), 500_000);
     let rules = settings.risk.sizes;
     let [all, symbol, strategy, venue] = rules.amounts();
     assert_eq!((all, symbol, strategy, venue), (None, Some(Decimal::new(5_000, 0)), None, None));
     assert_eq!((rules.groups.len(), rules.fee_ppm, rules.slippage_ppm), (1, 750, 0));
     for (key, text, why) in [
         ("strategy.sma_cross.size", "10%", "is not \"fixed\", or a share like"),
+        ("strategy.sma_cross.regimes", "wide", "; did you mean \"wide_structure\"?"),
+        ("strategy.sma_cross.regime_sizes", "tight_smc: 2", "is not from \"0\" to \"1\""),
+        ("strategy.sma_cross.regime_sizes", "smc: 1", "is not one of no_data, tight_smc"),
         ("risk.max_exposure", "-1", "-1 is negative"),
         ("risk.groups", "majors: BTCUSDT", "is not a group like"),
         ("risk.fee", "100%", "is not above 0% and below 100%"),

@@ -8,11 +8,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub mod confidence;
 pub mod entries;
 pub mod exits;
+pub mod regimes;
 pub mod sizes;
 mod strategies;
 
 pub use entries::EntryRule;
 pub use exits::ExitRules;
+pub use regimes::{Regime, RegimeRule};
 pub use sizes::{Size, SizeRules};
 pub use strategies::{Instance, Strategies};
 

@@ -32,6 +32,7 @@ mod manual;
 mod owed_exits;
 mod protection;
 mod ranges;
+mod regimes;
 mod sales;
 mod session_ends;
 mod sizes;
@@ -71,7 +72,7 @@ use session_ends::Daily;
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 10;
+const FORMAT: u8 = 11;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -257,6 +258,12 @@ pub struct Decide {
     /// The least confidence of entries.
     #[serde(default)]
     least: Least,
+    /// The regimes of symbols, and the rules for entries by them.
+    #[serde(default)]
+    regimes: regimes::Regimes,
+    /// The lots that got prices by hand since the last close.
+    #[serde(default)]
+    given: hand_prices::Given,
     /// The signals of this input that follow from daily bars.
     #[serde(skip)]
     daily: Daily,
@@ -318,6 +325,7 @@ impl Decide {
                 self.newest.remove_all(unlisted);
                 self.odd.remove_all(unlisted);
                 self.ranges.unlisted(unlisted);
+                self.regimes.unlisted(unlisted);
                 for row in listed {
                     rows.insert(row.symbol, row.clone());
                 }
@@ -507,7 +515,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        10
+        11
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -589,6 +597,7 @@ impl Stage for Decide {
                     self.sizes.configured(&settings);
                     self.limit_entries.configured(&settings.strategy);
                     self.least.configured(&settings.strategy);
+                    self.regimes.configured(&settings.strategy);
                     self.ranges.configured(&settings, text, retained);
                     self.settings = settings;
                 }
@@ -606,7 +615,7 @@ impl Stage for Decide {
                 let balances = self.not_panicked(balances, open);
                 self.exits.account(fact.key.n, &balances, unread);
             }
-            Body::Analysis(analysis) => self.ranges.analysed(analysis),
+            Body::Analysis(analysis) => self.ranges.analysed(analysis, &mut self.regimes),
             Body::Venue(_) | Body::Operator(_) => {}
         }
     }

@@ -598,6 +598,9 @@ mod limited;
 #[path = "decide/sizes_tests.rs"]
 mod sized;
 
+#[path = "decide/regimes_tests.rs"]
+mod by_regime;
+
 #[path = "decide/taken_back_tests.rs"]
 mod taken_back;
 

@@ -8,6 +8,7 @@ use everwarm_analysis::Bar as Plain;
 use everwarm_analysis::regime::{Basis, Bias, Biases, Drivers, Regime, Regimes};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::settings::regimes as named;
 use everwarm_domain::time::{DAY, Timeframe, UtcMs};
 use everwarm_history::bars;
 use everwarm_history::queries::HistoryError;
@@ -61,6 +62,27 @@ pub struct RegimeDayView {
     pub wide_structure: u64,
     /// All other hourly closes.
     pub consolidation: u64,
+}
+
+/// The symbols with a bar at the newest hourly close, counted by regime.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RegimeCounts([u64; named::Regime::ALL.len()]);
+
+impl RegimeCounts {
+    /// Each regime with its symbols.
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        named::Regime::ALL.map(named::Regime::name).into_iter().zip(self.0)
+    }
+
+    fn add(&mut self, regime: Regime) {
+        let [no_data, tight, wide, consolidation] = &mut self.0;
+        *match regime {
+            Regime::NoData(_) => no_data,
+            Regime::TightSmc => tight,
+            Regime::WideStructure => wide,
+            Regime::Consolidation => consolidation,
+        } += 1;
+    }
 }
 
 /// A value that follows the bars of one symbol.
@@ -186,6 +208,27 @@ pub fn regimes(archive: &Archive) -> Result<(Vec<RegimeView>, Vec<RegimeDayView>
     Ok((rows, days.into_values().collect()))
 }
 
+/// The symbols at the newest hourly close, counted by regime. A symbol without a bar there does not
+/// count. The regimes are those of [`regimes`].
+///
+/// # Errors
+/// The history could not be read.
+pub fn counts(archive: &Archive) -> Result<RegimeCounts, Failure> {
+    let mut symbols: BTreeMap<Symbol, (Scaled<Regimes>, UtcMs)> = BTreeMap::new();
+    let mut last = UtcMs::MIN;
+    for (_, bar) in newest(archive, WIDTH, HOURS)? {
+        let fresh = || (Scaled::new(bar.scale()), bar.open_time);
+        let (regimes, time) = symbols.entry(bar.symbol).or_insert_with(fresh);
+        regimes.take(&bar);
+        (*time, last) = (bar.open_time, bar.open_time);
+    }
+    let mut counts = RegimeCounts::default();
+    for (regimes, _) in symbols.values().filter(|(_, time)| *time == last) {
+        counts.add(regimes.value.regime());
+    }
+    Ok(counts)
+}
+
 /// The newest bars of all symbols.
 fn newest(
     archive: &Archive,
@@ -291,5 +334,14 @@ mod tests {
         assert_eq!(days[0], first);
         assert_eq!((days[1].day, days[1].no_data), (DAY, 6));
         assert_eq!(days[1].tight_smc + days[1].wide_structure + days[1].consolidation, 26);
+        let counted = |archive: &Archive| counts(archive).unwrap().by_name().collect::<Vec<_>>();
+        let all = [("no_data", 0), ("tight_smc", 0), ("wide_structure", 1), ("consolidation", 1)];
+        assert_eq!(counted(&archive), all);
+        // One without a bar at the newest close does not count.
+        let n = facts.len() as u64 + 1;
+        let more = [rolled(n, Timeframe::H1, vec![rising(40)])];
+        projector.apply((n..).zip(&more), n, true).unwrap();
+        let later = counted(&archive);
+        assert_eq!(later.iter().map(|(_, symbols)| symbols).sum::<u64>(), 1, "{later:?}");
     }
 }

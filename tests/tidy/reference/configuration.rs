@@ -84,6 +84,8 @@ fn setting(form: Form) -> String {
         Form::Above => "a share, like `10%`; or `none`".to_owned(),
         Form::Entry => "`market` or a limit, like `limit 0.1%`".to_owned(),
         Form::Part => "a part of one, like `0.4`, as text".to_owned(),
+        Form::Regimes => "regimes, like `tight_smc, wide_structure`".to_owned(),
+        Form::RegimeSizes => "parts by regime, like `tight_smc: 0.5`".to_owned(),
         Form::Size => "`fixed`, `equity 10%` or `risk 1%`".to_owned(),
         Form::ProfitTable => "minutes and shares, like `0: 4%, 60: 1%`".to_owned(),
     }

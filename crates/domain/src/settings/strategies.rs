@@ -3,6 +3,7 @@
 use super::confidence;
 use super::entries::EntryRule;
 use super::exits::ExitRules;
+use super::regimes::RegimeRule;
 use super::sizes::{self, Size};
 use crate::time::Timeframe;
 use serde::de::{Deserializer, Error as _};
@@ -34,6 +35,8 @@ pub struct Instance {
     pub entry: EntryRule,
     /// Least confidence of a signal that opens or adds to a lot, millionths, at most one million.
     pub min_confidence_ppm: u32,
+    /// The regimes in which it enters, and its sizes there.
+    pub regimes: RegimeRule,
 }
 
 /// Instances by id.
@@ -76,8 +79,9 @@ impl Strategies {
     fn entry(&mut self, id: &str) -> &mut Instance {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
         let (exits, size) = (Some(ExitRules::default()), Size::default());
-        let (entry, min_confidence_ppm) = (EntryRule::default(), 0);
-        let fresh = Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm };
+        let (entry, min_confidence_ppm, regimes) = Default::default();
+        let fresh =
+            Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm, regimes };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -116,6 +120,9 @@ impl Serialize for Strategies {
                 let least = confidence::text(one.min_confidence_ppm);
                 all.insert(confidence::MEMBER.to_owned(), Value::from(least));
             }
+            if one.regimes != RegimeRule::default() {
+                all.extend(one.regimes.members());
+            }
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -147,8 +154,18 @@ impl<'de> Deserialize<'de> for Strategies {
             let entry = EntryRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let min_confidence_ppm =
                 confidence::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let regimes = RegimeRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
-            let one = Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm };
+            let one = Instance {
+                kind,
+                enabled,
+                section,
+                exits,
+                size,
+                entry,
+                min_confidence_ppm,
+                regimes,
+            };
             Ok((id, one))
         };
         let all: Result<BTreeMap<String, Instance>, String> =
@@ -173,6 +190,7 @@ mod tests {
             size: Size::Fixed,
             entry: EntryRule::default(),
             min_confidence_ppm: 0,
+            regimes: RegimeRule::default(),
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
@@ -194,8 +212,18 @@ mod tests {
         assert_eq!(all.0["k"], Instance { min_confidence_ppm: 400_000, ..of("k", true, "{}") });
         let again = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        let text = r#"{"k":{"regimes":"tight_smc","regime_sizes":"tight_smc: 0.5"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        let regimes = RegimeRule {
+            only: RegimeRule::list("tight_smc").unwrap(),
+            sizes_ppm: RegimeRule::sizes("tight_smc: 0.5").unwrap(),
+        };
+        assert_eq!(all.0["k"], Instance { regimes, ..of("k", true, "{}") });
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
         for wrong in [
             r#"{"a":1}"#,
+            r#"{"a":{"regimes":"bull"}}"#,
             r#"{"a":{"min_confidence":"2"}}"#,
             r#"{"a":{"kind":2}}"#,
             r#"{"a":{"enabled":"yes"}}"#,

@@ -66,6 +66,7 @@ impl Decide {
         form_allows(signal)?;
         self.level_allows(signal.symbol, &signal.strategy)?;
         self.confidence_allows(signal)?;
+        self.regime_allows(signal.symbol, &signal.strategy)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         self.session_allows(key, signal)?;

@@ -1,5 +1,7 @@
-//! The newest average true ranges, for strategies whose stop is a multiple of one.
+//! The newest average true ranges, for strategies whose stop is a multiple of one. The plan of
+//! features, which also says where the regimes are.
 
+use super::regimes::Regimes;
 use super::{Decide, Refusal, no};
 use crate::indicators::{Feature, columns, number, planned};
 use crate::strategy;
@@ -10,6 +12,7 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{ExitPrices, OrderIntent};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::settings::exits::AtrStop;
+use everwarm_domain::settings::regimes::FEATURE as REGIME;
 use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
 use serde::{Deserialize, Serialize};
@@ -39,8 +42,8 @@ impl Ranges {
         self.newest.retain(|range, _| stops.values().any(|(_, needed)| needed == range));
     }
 
-    /// Takes plans and values.
-    pub(super) fn analysed(&mut self, analysis: &Analysis) {
+    /// Takes plans and values. Regimes are among the values.
+    pub(super) fn analysed(&mut self, analysis: &Analysis, regimes: &mut Regimes) {
         if let Analysis::FeaturePlan { plan, features } = analysis {
             self.plan = *plan;
             features.clone_into(&mut self.features);
@@ -49,6 +52,10 @@ impl Ranges {
             && *plan == self.plan
         {
             self.values(*timeframe, table);
+            let column = || columns(&self.features, *timeframe).position(|name| name == REGIME);
+            if let Some(column) = regimes.is_needed().then(column).flatten() {
+                regimes.values(column, table);
+            }
         }
     }
 

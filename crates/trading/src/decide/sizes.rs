@@ -55,7 +55,7 @@ pub(super) struct Entry {
     pub(super) quantity: Decimal,
     /// Quote units to reserve.
     pub(super) reserved: Decimal,
-    /// The arithmetic; none: a fixed size that no cap cut.
+    /// The arithmetic; none: a fixed size that neither a regime nor a cap cut.
     pub(super) words: Option<String>,
 }
 
@@ -130,7 +130,9 @@ impl Decide {
             Some(Amount::Quote(quote)) => (Size::Fixed, quote),
             None => (self.sizes.of(strategy), self.settings.trading.notional),
         };
-        let factors = sizing::factors(signal, self.level_of(strategy));
+        let by_regime = self.regime_factor(signal.symbol, strategy);
+        let mut factors = sizing::factors(signal, self.level_of(strategy));
+        factors.extend(by_regime);
         if size == Size::Fixed {
             let need = hold(sizing::scaled(notional, &factors));
             if need > cash {
@@ -174,7 +176,7 @@ impl Decide {
         let within = |cut: Cut| (sizing::within(rule, cut.room, hold(price), cost), cut);
         let tightest = cuts.into_iter().map(within).min_by_key(|(quantity, _)| *quantity);
         let Computed { mut quantity, mut words } = sized;
-        let mut keeps = size != Size::Fixed;
+        let mut keeps = size != Size::Fixed || by_regime.is_some();
         if let Some((most, cut)) = tightest.filter(|(most, _)| *most < quantity) {
             quantity = sizing::market(rule, most, price).map_err(|_| cut.refusal)?;
             words = format!("{words}, cut to {quantity} by {}", cut.words);

@@ -236,11 +236,13 @@ pub fn features_by_strategy(settings: &Settings) -> BTreeMap<String, Vec<String>
     enabled.map(|(id, one)| (id.clone(), features_of(one))).collect()
 }
 
-/// The features needed by an instance, if it is enabled: those of its kind, and of its stop.
+/// The features needed by an instance, if it is enabled: those of its kind, of its stop and of its
+/// regimes.
 fn features_of(one: &Instance) -> Vec<String> {
     let Some((kind, section)) = section(Some(one)) else { return Vec::new() };
     let stop = stop_by_range(one).map(|(_, feature)| feature);
-    (kind.features)(&section).into_iter().chain(stop).collect()
+    let regime = one.regimes.feature().map(str::to_owned);
+    (kind.features)(&section).into_iter().chain(stop).chain(regime).collect()
 }
 
 /// The stop of an enabled instance that is a multiple of an average true range, and its feature.

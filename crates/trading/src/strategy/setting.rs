@@ -4,8 +4,9 @@ use crate::indicators::Feature;
 use everwarm_domain::settings::confidence;
 use everwarm_domain::settings::entries;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
+use everwarm_domain::settings::regimes;
 use everwarm_domain::settings::sizes;
-use everwarm_domain::settings::{EntryRule, Size};
+use everwarm_domain::settings::{EntryRule, RegimeRule, Size};
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
@@ -71,6 +72,10 @@ pub enum Form {
     Entry,
     /// A part of one, as text: `0.4`.
     Part,
+    /// Names of regimes, as text: `tight_smc, wide_structure`.
+    Regimes,
+    /// Parts of the size by regime, as text: `tight_smc: 0.5`.
+    RegimeSizes,
 }
 
 /// The width of bars that a strategy runs on, for kinds that have one.
@@ -149,6 +154,18 @@ pub const ENTRY: &[Setting] = &[
         about: "Least confidence of a signal that opens or adds to a lot, from 0 to 1, like \
                 \"0.4\". Exits need none.",
     },
+    Setting {
+        name: regimes::MEMBERS[0],
+        form: Form::Regimes,
+        about: "Regimes in which it opens or adds to a lot, like \"tight_smc, wide_structure\". \
+                Empty: all. Exits need none.",
+    },
+    Setting {
+        name: regimes::MEMBERS[1],
+        form: Form::RegimeSizes,
+        about: "Size of an entry by regime, a part of the usual one, like \"tight_smc: 0.5\". \
+                Other regimes: the usual size.",
+    },
 ];
 
 /// The settings that each strategy has besides those of its kind.
@@ -202,6 +219,8 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
             Form::Size => value.as_str().is_some_and(|text| Size::read(text).is_ok()),
             Form::Entry => value.as_str().is_some_and(|text| EntryRule::read(text).is_ok()),
             Form::Part => value.as_str().is_some_and(|text| confidence::read(text).is_ok()),
+            Form::Regimes => value.as_str().is_some_and(|text| RegimeRule::list(text).is_ok()),
+            Form::RegimeSizes => value.as_str().is_some_and(|text| RegimeRule::sizes(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));

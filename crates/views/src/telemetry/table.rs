@@ -139,6 +139,7 @@ pub const RULES: &[&str] = &[
     "owed",
     "pending",
     "refused",
+    "regime",
     "stale",
     "stop-too-near",
     "too-small",

@@ -6,6 +6,7 @@ use super::{C, G, HALTS, Kind, RULES, Row, SLIPPAGE, by, of, open, row};
 use everwarm_runtime::meter::{HANDLE, REMOTE};
 
 const STREAMS: &[&str] = &["market", "private"];
+const REGIMES: &[&str] = &["no_data", "tight_smc", "wide_structure", "consolidation"];
 
 /// Rows of market data.
 pub const MARKET: &[Row] = &[
@@ -117,6 +118,15 @@ pub const MARKET: &[Row] = &[
             C,
             "",
             "Odd bars: confirmed by the exchange's records, or refused",
+        ),
+    ),
+    by(
+        &[of("regime", REGIMES)],
+        row(
+            "everwarm_symbols_by_regime",
+            G,
+            "",
+            "Symbols with a bar at the newest hourly close, by regime; at most a minute old",
         ),
     ),
     row("everwarm_closes_total", C, "", "Closes, over all runs"),
