@@ -13,6 +13,7 @@ mod conformance;
 mod control;
 mod exchange;
 mod export;
+mod external;
 mod fetch_history;
 mod files;
 mod health;

@@ -4,6 +4,7 @@
 
 use everwarm::daemon_run::APPLICATION;
 use everwarm_domain::capabilities::Capabilities;
+use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
     Accept, Analysis, AtVenue, Body, BreakerLevel, Conflict, Decision, Dispute, HealthCheck,

@@ -35,6 +35,8 @@ mod exchange;
 #[cfg(test)]
 mod exits;
 #[cfg(test)]
+mod external_signals;
+#[cfg(test)]
 mod facts;
 #[cfg(test)]
 mod files;

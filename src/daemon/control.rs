@@ -3,12 +3,15 @@
 use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
-use super::{by_hand, injected, quarantine, resolve_conflicts, switch, symbols, venue_usage};
+use super::{
+    by_hand, external, injected, quarantine, resolve_conflicts, switch, symbols, venue_usage,
+};
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::by_hand::{ByHandView, HandResultView};
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::exit::Failure;
+use everwarm_views::external::{ExternalSignalView, TakenSignalView};
 use everwarm_views::injected::{BranchView, FaultView};
 use everwarm_views::questions::symbols as listed;
 use everwarm_views::views::{
@@ -84,6 +87,11 @@ impl ProcessControl for LiveControl {
 
     fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure> {
         by_hand::live(&self.world, &self.watch, id, word)
+    }
+
+    fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure> {
+        let listed = listed(self.context.as_ref())?;
+        external::live(&self.world, &self.watch, &listed, word)
     }
 
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {

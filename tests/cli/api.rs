@@ -315,6 +315,7 @@ const EXAMPLES: &[&[&str]] = &[
     &["order", "buy", "NOTHING", "--quote", "1", "--reason", "x", "--yes"],
     &["close", "NOTHING", "--reason", "x", "--yes"],
     &["cancel", "nothing", "--reason", "x", "--yes"],
+    &["signal", "nothing", "NOTHING", "buy", "--id", "x", "--reason", "x", "--yes"],
     &["halt", "--reason", "x", "--yes"],
     &["resume", "--reason", "x", "--yes"],
     &["flatten", "--reason", "x", "--yes"],

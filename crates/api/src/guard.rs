@@ -4,6 +4,7 @@ use super::file::PID_HEADER;
 use super::openapi::takes_query;
 use super::problem::{Refusal, Refusals};
 use super::routes::Api;
+use super::signed::signature;
 use super::writes::refused;
 use crate::page::POLICY;
 use axum::extract::{MatchedPath, Request, State};
@@ -42,12 +43,16 @@ pub async fn asked(request: Request, next: Next) -> Response {
 /// cookie.
 const OPEN: [&str; 4] = ["/", "/favicon.ico", "/page/{*path}", "/api/v1/session"];
 
-/// On the address for other machines, accepts requests with the token or a page's cookie.
+/// On the address for other machines, accepts requests with the token, a signature or a page's
+/// cookie.
 pub async fn signed_in(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let open = route.is_some_and(|route| OPEN.contains(&route.as_str()));
     let reads = request.method().is_safe() && api.sessions.knows(request.headers());
-    if let Some(refused) = refused(&api, request.headers()).filter(|_| !open && !reads) {
+    // A signature is checked with the body.
+    let signed = signature(request.method(), request.uri(), request.headers()).is_some();
+    let free = open || reads || signed;
+    if let Some(refused) = refused(&api, request.headers()).filter(|_| !free) {
         return refused;
     }
     let mut response = next.run(request).await;

@@ -20,6 +20,7 @@ mod places;
 mod problem;
 mod routes;
 mod session;
+mod signed;
 mod token;
 mod writes;
 

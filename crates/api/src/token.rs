@@ -3,6 +3,7 @@
 use everwarm_domain::secret::{Secret, long_enough};
 use everwarm_runtime::files::{is_full, read_private, write_whole};
 use everwarm_views::exit::{Exit, Failure};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -90,6 +91,20 @@ impl Token {
         std::hint::black_box(differ) == 0
     }
 
+    /// Whether `signature` is the hex HMAC-SHA256 of `body` with the token as its key. It compares
+    /// in constant time.
+    #[must_use]
+    pub fn signs(&self, body: &[u8], signature: &str) -> bool {
+        let digit = |text: &str| u8::from_str_radix(text, 16).ok();
+        let pair = |at: usize| signature.get(2 * at..2 * at + 2).and_then(digit);
+        let given: Option<Vec<u8>> = (0..signature.len().div_ceil(2)).map(pair).collect();
+        let key = self.0.expose().as_bytes();
+        let (Some(given), Ok(mac)) = (given, Hmac::<Sha256>::new_from_slice(key)) else {
+            return false;
+        };
+        mac.chain_update(body).verify_slice(&given).is_ok()
+    }
+
     /// The value of the `Authorization` header with the token.
     #[must_use]
     pub fn header(&self) -> Secret {
@@ -117,6 +132,14 @@ mod tests {
         assert!(!format!("{token:?}").contains(&text));
         let set = Secret::new("mine-and-no-other");
         assert!(Token::find_or_make(Some(&set), &folder).unwrap().is("mine-and-no-other"));
+        // Test case 2 of RFC 4231.
+        let token = Token(Secret::new("Jefe"));
+        let signature = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert!(token.signs(b"what do ya want for nothing?", signature));
+        for wrong in ["", "5", "5b", "zz", "+5bd", &signature[1..], &format!("{signature}00")] {
+            assert!(!token.signs(b"what do ya want for nothing?", wrong), "{wrong}");
+        }
+        assert!(!token.signs(b"what do ya want for nothing!", signature));
         // A token that can be guessed is refused.
         let error = Token::find(Some(&Secret::new("short")), &folder).unwrap_err();
         assert_eq!(error.exit, Exit::Refused);

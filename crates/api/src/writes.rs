@@ -2,6 +2,7 @@
 
 use super::problem::{Detail, Refusal, answered, problem, unanswered};
 use super::routes::{Api, PathWords, QueryWords, words};
+use super::signed::signature;
 use super::token::Token;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -46,7 +47,7 @@ struct Refused(Refusal, String);
 struct Audited<'a, T> {
     /// Wall time, UTC milliseconds.
     time: i64,
-    /// The client: one with the token, or a page with a cookie.
+    /// The client: one with the token, one with a signature, or a page with a cookie.
     who: &'static str,
     /// Method and path.
     what: &'a str,
@@ -171,12 +172,18 @@ pub fn shows_token(api: &Api, headers: &HeaderMap) -> bool {
 /// The body of a request that may change something, and its client.
 async fn checked(api: &Api, request: Request) -> Result<(&'static str, Json), Refused> {
     let (head, body) = request.into_parts();
-    let who = allowed(api, &head.headers)?;
+    let signature = signature(&head.method, &head.uri, &head.headers);
+    let who = signature.map_or_else(|| allowed(api, &head.headers), |_| Ok("signature"))?;
     if head.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
         let text = "the Content-Type must be application/json".to_owned();
         return Err(Refused(Refusal::BadBody, text));
     }
-    Ok((who, Json::received(bounded(&head.headers, body).await?)))
+    let body = bounded(&head.headers, body).await?;
+    if signature.is_some_and(|signature| !api.changes.token.signs(&body, signature)) {
+        let text = "this is not the hex HMAC-SHA256 of the body with the daemon's token as its key";
+        return Err(Refused(Refusal::WrongToken, text.to_owned()));
+    }
+    Ok((who, Json::received(body)))
 }
 
 const WRONG_TOKEN: &str = "this is not the daemon's token. The daemon reads its token at its \

@@ -204,6 +204,7 @@ impl Command {
             | Command::Order(_)
             | Command::Close(_)
             | Command::Cancel(_)
+            | Command::Signal(_)
             | Command::Halt(_)
             | Command::Resume(_)
             | Command::Flatten(_)

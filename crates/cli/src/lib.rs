@@ -36,6 +36,7 @@ pub mod remote;
 mod replay;
 mod run;
 mod scan;
+mod signal;
 mod sim;
 mod sql_files;
 mod status;
@@ -245,6 +246,8 @@ enum Command {
     /// Cancel an open order by its id, or by a unique beginning of it. An exit that requested the
     /// order ends, too. Exit code 5: the order is not cancelled.
     Cancel(order::CancelArgs),
+    /// Send a signal to a strategy of the kind `external`. Exit code 5: it was declined.
+    Signal(signal::SignalArgs),
     /// Stop entries; exits continue. It lasts until `resume`, also after restarts.
     Halt(switches::WordArgs),
     /// End a halt or a flatten.
@@ -447,6 +450,7 @@ fn act(
         Command::Order(args) => order::order(&args, core, printer),
         Command::Close(args) => order::close(&args, core, printer),
         Command::Cancel(args) => order::cancel(&args, core, printer),
+        Command::Signal(args) => signal::signal(&args, core, printer),
         Command::Halt(args) => switches::word(&args, "halt", core, printer),
         Command::Resume(args) => switches::resume(&args, core, printer),
         Command::Flatten(args) => switches::word(&args, "flatten", core, printer),

@@ -305,6 +305,7 @@ impl TerminalState {
             Operator::Switched { .. }
             | Operator::Adopted { .. }
             | Operator::Manual { .. }
+            | Operator::Signalled(_)
             | Operator::RemoteCommand { .. } => {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]

@@ -4,6 +4,7 @@ pub mod bounds;
 pub mod capabilities;
 pub mod clean;
 pub mod conflict;
+pub mod external;
 pub mod fact;
 pub mod features;
 pub mod id;

@@ -578,6 +578,7 @@ impl Universe {
             | Operator::Released { .. }
             | Operator::Restarted { .. }
             | Operator::Manual { .. }
+            | Operator::Signalled(_)
             | Operator::RemoteCommand { .. } => {}
         }
     }

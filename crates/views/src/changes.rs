@@ -4,6 +4,7 @@
 
 use super::by_hand::{ByHandView, HandResultView};
 use super::exit::{Exit, Failure};
+use super::external::{ExternalSignalView, TakenSignalView};
 use super::injected::{BranchView, FaultView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
 use super::views::{
@@ -35,6 +36,7 @@ pub const ALL: &[&Change] = &[
     &RESOLVE,
     &ADOPT,
     &BY_HAND,
+    &SIGNAL,
 ];
 
 /// One change.
@@ -116,6 +118,8 @@ pub trait ProcessControl {
     fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure>;
     /// Trades by hand, as requested under this id.
     fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure>;
+    /// Takes a signal of an external program.
+    fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure>;
     /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
@@ -368,3 +372,11 @@ pub const BY_HAND: Change = Change {
         },
     )
 };
+
+/// Takes a signal of an external program. A repeated id has no effect and gives the first response.
+pub const SIGNAL: Change = post(
+    "/api/v1/signals",
+    "Send a signal of an external program to its strategy, once for each id",
+    (one::<ExternalSignalView>, one::<TakenSignalView>),
+    |control, _, body| tried(body, |word| running(control)?.signal(word)),
+);

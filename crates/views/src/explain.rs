@@ -409,6 +409,7 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
         Body::Venue(Venue::Reported(report)) => Some(report.symbol),
         Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
         Body::Operator(Operator::Manual { request, .. }) => Some(request.symbol()),
+        Body::Operator(Operator::Signalled(signal)) => Some(signal.symbol),
         _ => None,
     }
 }

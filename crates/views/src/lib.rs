@@ -6,8 +6,8 @@
 //! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
 //! [`sentences`].
 //! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
-//! has the requests to trade by hand, [`views`] the shapes of their responses, [`exit`] the exit
-//! codes, [`telemetry`] the metrics.
+//! has the requests to trade by hand, [`external`] the signals of external programs, [`views`] the
+//! shapes of their responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
 pub mod backtest;
@@ -22,6 +22,7 @@ mod evaluations;
 pub mod events;
 pub mod exit;
 pub mod explain;
+pub mod external;
 pub mod features;
 pub mod fetched;
 pub mod funnel;

@@ -369,9 +369,7 @@ fn describe_operator(operator: &Operator) -> String {
             let of = if id == kind { String::new() } else { format!(" of kind {kind}") };
             format!("stage {id}{of} joins at rank {rank}, version {version}")
         }
-        Operator::StageLeft { rank } => {
-            format!("the stage of rank {rank} leaves")
-        }
+        Operator::StageLeft { rank } => format!("the stage of rank {rank} leaves"),
         Operator::Quarantined { .. } => {
             Quarantine::of(operator, 0).map_or_else(String::new, |quarantine| quarantine.words())
         }
@@ -411,9 +409,11 @@ fn describe_operator(operator: &Operator) -> String {
         Operator::Manual { id, request, reason } => {
             format!("request {id} of an operator: {request}, reason: {reason}")
         }
-        Operator::RemoteCommand { via, who, text, .. } => {
-            format!("{who} sends by {via}: {text}")
+        Operator::Signalled(signal) => {
+            let (id, reason) = (&signal.id, &signal.reason);
+            format!("signal {id} of an external program: {signal}, reason: {reason}")
         }
+        Operator::RemoteCommand { via, who, text, .. } => format!("{who} sends by {via}: {text}"),
     }
 }
 

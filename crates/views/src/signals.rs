@@ -97,6 +97,15 @@ impl SignalFold {
         found.map(|at| &mut self.signals[at].2)
     }
 
+    /// The signal of a strategy in a symbol at an input.
+    #[must_use]
+    pub fn at(&self, n: u64, strategy: &str, symbol: Symbol) -> Option<&SignalView> {
+        let from = self.signals.partition_point(|(key, ..)| key.n < n);
+        let here = self.signals.iter().skip(from).take_while(|(key, ..)| key.n == n);
+        let mut here = here.map(|(.., view)| view);
+        here.find(|view| view.strategy == strategy && view.symbol == symbol)
+    }
+
     /// The newest signals, newest last.
     #[must_use]
     pub fn newest(&self, limit: Option<usize>) -> Vec<SignalView> {

@@ -162,6 +162,7 @@ impl StatusFold {
             | Operator::Restarted { .. }
             | Operator::Health { .. }
             | Operator::Manual { .. }
+            | Operator::Signalled(_)
             | Operator::RemoteCommand { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());

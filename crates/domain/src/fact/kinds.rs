@@ -59,6 +59,7 @@ pub mod kind {
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
     pub const CAPABILITIES: u8 = 72;
+    pub const SIGNALLED: u8 = 74;
     pub const MANUAL: u8 = 75;
     pub const REMOTE_COMMAND: u8 = 76;
     pub const OWED: u8 = 84;
@@ -235,6 +236,8 @@ kinds! {
         "when a trading day begins that is not one of UTC, appended ahead of time";
     CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
         "which orders a venue takes, at a start where it differs";
+    SIGNALLED "Operator.Signalled" "operator" true JOURNAL
+        "a signal of an external program for a strategy; each id counts once";
     MANUAL "Operator.Manual" "operator" true JOURNAL
         "an operator requests an order, an exit or a cancel by hand; each id counts once";
     REMOTE_COMMAND "Operator.RemoteCommand" "operator" true JOURNAL
@@ -305,6 +308,7 @@ impl fact::Body for Body {
                 Operator::Adopted { .. } => kind::ADOPTED,
                 Operator::Restarted { .. } => kind::RESTARTED,
                 Operator::Health { .. } => kind::HEALTH,
+                Operator::Signalled(_) => kind::SIGNALLED,
                 Operator::Manual { .. } => kind::MANUAL,
                 Operator::RemoteCommand { .. } => kind::REMOTE_COMMAND,
             },
@@ -366,6 +370,7 @@ impl fact::Body for Body {
                 | kind::SWITCHED
                 | kind::ADOPTED
                 | kind::REQUESTED
+                | kind::SIGNALLED
                 | kind::MANUAL
                 | kind::HEALTH
         )
@@ -501,6 +506,9 @@ impl Body {
                 | Operator::SymbolWanted { .. } => 0,
                 Operator::Manual { reason, .. } | Operator::Resolved { reason, .. } => {
                     4 * TEXT + reason.len()
+                }
+                Operator::Signalled(signal) => {
+                    size_of_val(&**signal) + 3 * TEXT + signal.reason.len()
                 }
                 Operator::RemoteCommand { who, text, .. } => 2 * TEXT + who.len() + text.len(),
                 Operator::Health { problems } => {

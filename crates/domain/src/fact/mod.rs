@@ -11,6 +11,7 @@ mod packed;
 mod parts;
 
 pub use super::conflict::{Accept, Conflict, Dispute, Part};
+use super::external::ExternalSignal;
 use super::features::FeatureTable;
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::manual::Request;
@@ -318,6 +319,8 @@ pub enum Operator {
         /// The command, at most 256 characters.
         text: String,
     },
+    /// An external program sends a signal to a strategy. A repeated id has no effect. Synced.
+    Signalled(Box<ExternalSignal>),
 }
 
 /// Former settings of a strategy, which may still hold lots opened under them.

@@ -167,13 +167,19 @@ impl Manual {
     }
 }
 
-/// The name from which the id of an entry derives. An operator may enter twice at one close, so the
-/// id of the request is part of it.
+/// The name from which the id of an entry derives. An operator or an external program may enter
+/// twice at one close, so the id of the request is part of it.
 pub(super) fn named(signal: &Signal) -> Cow<'_, str> {
-    match (signal.strategy.as_str(), &signal.terms.id) {
-        (MANUAL, Some(id)) => Cow::Owned(format!("{MANUAL}/{id}")),
-        (strategy, _) => Cow::Borrowed(strategy),
+    match &signal.terms.id {
+        Some(id) => Cow::Owned(format!("{}/{id}", signal.strategy)),
+        None => Cow::Borrowed(&signal.strategy),
     }
+}
+
+/// Whether a signal comes between two closes: from an operator, or from an external program, which
+/// gives it an id.
+pub(super) fn is_between_closes(signal: &Signal) -> bool {
+    signal.strategy == MANUAL || signal.terms.id.is_some()
 }
 
 impl Decide {
@@ -251,22 +257,22 @@ impl Decide {
 
     /// The requested size of an entry by hand; none if a strategy signals it.
     pub(super) fn size_by_hand(&self, signal: &Signal) -> Result<Option<Amount>, Refusal> {
-        if signal.strategy != MANUAL {
+        if !is_between_closes(signal) {
             return Ok(None);
         }
         let symbol = signal.symbol;
         let Some(newest) = self.newest.get(symbol) else {
             return no("no-price", format!("{symbol} has not closed yet"));
         };
-        // A strategy decides at a close. An operator may decide long after it.
+        // A strategy decides at a close. Others may decide long after it.
         let (now, most) = (self.time.max(self.closed), self.settings.trading.stale_s);
         let age = self.calendar.of(symbol).open_between(newest.time, now) / 1000;
         if age > most {
             let text = format!("the newest bar of {symbol} is {age} s old, {most} s are allowed");
             return no("stale", text);
         }
-        let now = self.manual.open().map(|now| &now.request);
-        Ok(now.and_then(|request| match request {
+        let now = self.manual.open().filter(|_| signal.strategy == MANUAL);
+        Ok(now.map(|now| &now.request).and_then(|request| match request {
             Request::Order { amount, .. } => Some(*amount),
             Request::Close { .. } | Request::Cancel { .. } => None,
         }))

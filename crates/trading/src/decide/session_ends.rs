@@ -8,6 +8,7 @@
 //!
 //! While a sale of `everwarm panic` waits for the opening, no order of ours sells the same shares.
 
+use super::manual::is_between_closes;
 use super::{Decide, Refusal, no};
 use everwarm_domain::fact::{Analysis, Body, Signal};
 use everwarm_domain::id::{ClientOrderId, Symbol};
@@ -61,9 +62,9 @@ impl Decide {
     /// fact with its signal.
     pub(super) fn session_allows(&self, key: Key, signal: &Signal) -> Result<(), Refusal> {
         let symbol = signal.symbol;
-        // A strategy decides at a close. An operator may decide long after it.
-        let by_hand = signal.strategy == MANUAL;
-        let now = if by_hand { self.time.max(self.closed) } else { signal.close_time };
+        // A strategy decides at a close. Others may decide long after it.
+        let (by_hand, late) = (signal.strategy == MANUAL, is_between_closes(signal));
+        let now = if late { self.time.max(self.closed) } else { signal.close_time };
         if self.is_open(symbol, now) || self.daily.has(key) {
             return Ok(());
         }
@@ -78,6 +79,9 @@ impl Decide {
             let text =
                 format!("{symbol} does not trade now{next}. Order then, or with --limit now");
             return no(CLOSED, text);
+        }
+        if late {
+            return no(CLOSED, format!("{symbol} does not trade now{next}"));
         }
         no(CLOSED, format!("the session of {symbol} ends with this close{next}"))
     }
@@ -104,9 +108,12 @@ impl Decide {
     }
 
     /// When an entry begins to be valid: at its close. At a venue with sessions, an operator may
-    /// request it long after the last close.
+    /// request it long after the last close. The signal of an external program counts from its
+    /// arrival.
     pub(super) fn valid_from(&self, signal: &Signal) -> UtcMs {
-        if signal.strategy != MANUAL || self.calendar.of(signal.symbol).is_unknown() {
+        let by_hand = signal.strategy == MANUAL;
+        let at_close = by_hand && self.calendar.of(signal.symbol).is_unknown();
+        if at_close || !is_between_closes(signal) {
             return signal.close_time;
         }
         signal.close_time.max(self.time)

@@ -227,6 +227,7 @@ impl OrderStates {
             | Operator::SymbolWanted { .. }
             | Operator::Restarted { .. }
             | Operator::Manual { .. }
+            | Operator::Signalled(_)
             | Operator::RemoteCommand { .. } => {}
         }
     }

@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_kind_signals_exactly_where_all_its_conditions_are_met() {
-        for kind in KINDS {
+        // The signals of an external program have no conditions.
+        for kind in KINDS.iter().filter(|kind| !kind.external) {
             let section = (kind.defaults)();
             let count = (kind.features)(&section).len();
             let (mut seed, mut signals, mut gaps) = (7, 0, 0);

@@ -23,6 +23,8 @@ pub struct Kind {
     pub exits: fn() -> ExitRules,
     /// Whether a position ends with its lot; otherwise with a signal to sell.
     pub ends_with_lot: bool,
+    /// Whether it takes signals of external programs.
+    pub external: bool,
     /// Makes a stage with an id and rank and an empty state.
     pub make: Make,
     /// Gives the features of a read section; empty if the section is unreadable.
@@ -44,6 +46,7 @@ impl Kind {
             read: read::<S>,
             exits: S::exits,
             ends_with_lot: S::ENDS_WITH_LOT,
+            external: S::EXTERNAL,
             make: |id, rank| Box::new(StrategyStage::<S>::new(id, rank)),
             features: |section| typed::<S>(section).map_or_else(Vec::new, |s| S::features(&s)),
             timeframe: |section| typed::<S>(section).map(|section| S::timeframe(&section)),

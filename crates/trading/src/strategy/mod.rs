@@ -11,6 +11,7 @@ pub mod check;
 mod conditions;
 mod dca;
 mod edge;
+mod external;
 mod kind;
 mod kinds;
 mod numbers;
@@ -35,6 +36,7 @@ pub use stage::StrategyStage;
 pub use why_not::{Verdict, WhyNot};
 
 use crate::indicators::{self, Feature};
+use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::Retained;
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::money::Decimal;
@@ -55,6 +57,7 @@ pub const KINDS: &[Kind] = &[
     Kind::of::<channel::Channel>(),
     Kind::of::<dca::Dca>(),
     Kind::of::<smc::Smc>(),
+    Kind::of::<external::External>(),
     #[cfg(any(test, feature = "example-kinds"))]
     Kind::of::<rsi_reversal::RsiReversal>(),
 ];
@@ -74,6 +77,8 @@ pub trait Strategy: Send + 'static {
     /// Whether a position ends with its lot. Otherwise it lasts until the strategy sells, so that
     /// no entry follows a stop at once.
     const ENDS_WITH_LOT: bool = false;
+    /// Whether it takes signals of external programs: see [`Strategy::external`].
+    const EXTERNAL: bool = false;
     /// Settings: the members of its section.
     const SETTINGS: &'static [Setting];
     /// Typed settings, with their defaults.
@@ -107,6 +112,15 @@ pub trait Strategy: Send + 'static {
         long: bool,
         view: &View<'_>,
     ) -> Option<StrategySignal>;
+    /// Takes a signal of an external program, between two closes. Returns the newest close of the
+    /// symbol and the signal. The stage passes it on, except an opening while the strategy is off.
+    fn external(
+        _section: &Self::Section,
+        _memory: &mut Self::Memory,
+        _given: &ExternalSignal,
+    ) -> Option<(FeatureHead, StrategySignal)> {
+        None
+    }
     /// The conditions of the next signal at these values, in the order in which `why-not` names
     /// them. `scan` shows them and orders symbols by them. `memory` is the memory before these
     /// values. Without this function they are one condition without numbers.

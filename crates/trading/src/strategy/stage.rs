@@ -37,6 +37,7 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+mod external;
 mod old;
 
 const FORMAT: u8 = 4;
@@ -388,7 +389,8 @@ impl<S: Strategy> Stage for StrategyStage<S> {
     }
 
     fn interest(&self) -> Mask {
-        Mask::of(&[
+        let external = if S::EXTERNAL { Mask::of(&[kind::SIGNALLED]) } else { Mask::NONE };
+        external.and(Mask::of(&[
             kind::FEATURE_PLAN,
             kind::FEATURE_VALUES,
             kind::FEATURES,
@@ -403,7 +405,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::CHANGED,
             kind::POSITION,
             kind::LOT,
-        ])
+        ]))
     }
 
     fn produces(&self) -> Mask {
@@ -449,6 +451,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             Body::Operator(Operator::Switched {
                 switch: Switch::Strategy { name, on }, ..
             }) if name == self.id => self.state.off = !on,
+            Body::Operator(Operator::Signalled(given)) if given.strategy == self.id => {
+                self.external(given);
+            }
             Body::Market(Market::Universe { unlisted, .. }) => {
                 self.state.lines.remove_all(unlisted);
             }

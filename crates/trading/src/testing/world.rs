@@ -131,6 +131,11 @@ impl World {
         self.time = bars[0].open_time + MINUTE;
         self.prices.extend(bars.iter().map(|bar| (bar.symbol, bar.close)));
         self.give(Body::Market(Market::close(self.time, bars, Vec::new())));
+        self.send();
+    }
+
+    /// Sends and fills the orders that are to be sent.
+    pub fn send(&mut self) {
         let sends = self.book.to_send(self.time);
         if sends.is_empty() {
             return;
