@@ -8,13 +8,15 @@ import { Choice, Panel } from "/page/table.js";
 const ACTIONS = {
   buy: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount",
     limit: "Limit price (empty: at market)", minutes: "Minutes of a limit order (empty: no end)" },
-  sell: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount" },
+  sell: { symbol: "Symbol", quantity: "Quantity (or leave empty)", quote: "Quote amount",
+    limit: "Limit price (empty: at market)", stop: "Stop price (or leave empty)" },
   close: { symbol: "Symbol", strategy: "Strategy (empty: all lots of the symbol)" },
   cancel: { order: "Order id" },
 };
 const ABOUT = {
   buy: "a market or limit order; the lot belongs to the strategy manual",
-  sell: "sells the lot of the strategy manual, or a part of it, at market",
+  sell: "sells the lot of the strategy manual, or a part of it, at market. A limit or a stop sells "
+    + "the whole lot: leave the amounts empty",
   close: "sells the lots of the symbol at market",
   cancel: "cancels an open order; an exit that requested it ends",
 };

@@ -80,7 +80,7 @@ fn an_order_by_hand_is_filled_once_though_the_daemon_is_killed() {
     let (code, _, err) = run(&dir, &["cancel", "ew-nothing", "--reason", "x", "--yes"]);
     assert!(code == Some(1) && err.contains("no open order has the id"), "{err}");
     let (code, _, err) = run(&dir, &[&again[..], &["--stop", "1"]].concat());
-    assert!(code == Some(2) && err.contains("is not supported"), "{err}");
+    assert!(code == Some(2) && err.contains("a purchase takes no stop"), "{err}");
 
     // A part of it, killed at once, and then the rest.
     let part = bought / 2.0;
@@ -139,6 +139,67 @@ fn a_limit_order_by_hand_works_on_though_the_daemon_is_killed() {
     assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
 }
 
+/// The prices of the open orders that protect the lot of `manual`: its stop, then its target.
+fn protecting(dir: &Path) -> [Option<f64>; 2] {
+    let lots = ask(dir, &["lots"]);
+    let lot = lots.as_array().unwrap().iter().find(|lot| lot["strategy"] == "manual");
+    let price = |member| lot?[member].as_str().map(|price| price.parse().unwrap());
+    ["stop", "target"].map(price)
+}
+
+#[test]
+fn a_limit_and_a_stop_by_hand_rest_at_the_venue_though_the_daemon_is_killed() {
+    let folder = Folder::new("by-hand-prices");
+    let dir = folder.join("data");
+    let daemon = start(&dir);
+    closed(&dir);
+    let of = symbol(&dir);
+    let lot = buy(&dir, "lot");
+    assert_eq!(lot["state"], "done", "{lot}");
+    wait_until("it has a stop order", || protecting(&dir)[0].is_some());
+    let bought: f64 = lot["orders"][0]["average_price"].as_str().unwrap().parse().unwrap();
+    let [limit, stop] = [1.2, 0.8].map(|times| format!("{:.8}", bought * times));
+    let sell = ["order", "sell", &of, "--reason", "a test", "--yes"];
+    for (more, code, text) in [
+        (&["--limit", "0.00000001"][..], 5, "declined (price): the limit"),
+        (&["--limit", "1", "--stop", "2"][..], 2, "the stop 2 is not below the limit 1"),
+        (&["--limit", "1", "--minutes", "5"][..], 2, "sell takes no minutes"),
+        (&[][..], 2, "give a quantity or a quote amount"),
+    ] {
+        let (ended, out, err) = run(&dir, &[&sell[..], more].concat());
+        assert!(ended == Some(code) && (out + &err).contains(text), "{more:?}: {err}");
+    }
+    let prices = ["--limit", &limit, "--stop", &stop, "--id", "prices"];
+    let request = [&sell[..], &prices].concat();
+    let accepted = ask(&dir, &request);
+    daemon.kill();
+    assert_eq!(accepted["state"], "done", "{accepted}");
+    let line = accepted["lines"][0].as_str().unwrap();
+    let begins = format!("the lot of manual in {of} is sold when its price reaches ");
+    assert!(line.starts_with(&begins) && line.contains(" or falls to "), "{line}");
+
+    let daemon = start(&dir);
+    assert_eq!(ask(&dir, &request), accepted, "it happens once");
+    let near = |now: Option<f64>, wanted: &str| {
+        let wanted: f64 = wanted.parse().unwrap();
+        now.is_some_and(|now| (now / wanted - 1.0).abs() < 0.01)
+    };
+    wait_until("the orders have the new prices", || {
+        let [at_loss, at_profit] = protecting(&dir);
+        near(at_loss, &stop) && near(at_profit, &limit)
+    });
+    let (_, story, err) = run(&dir, &["explain", accepted["key"].as_str().unwrap()]);
+    assert!(
+        story.contains("request prices of an operator: sell the lot of manual"),
+        "{story}{err}"
+    );
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    for proof in ["verify", "verify-trades"] {
+        assert_eq!(ask(&dir, &[proof])["problems"], json!([]), "{proof}");
+    }
+}
+
 #[test]
 fn an_order_by_hand_needs_the_token_and_a_running_daemon() {
     let folder = Folder::new("by-hand-token");
@@ -156,8 +217,12 @@ fn an_order_by_hand_needs_the_token_and_a_running_daemon() {
     assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
     let token = fs::read_to_string(dir.join(TOKEN_FILE)).unwrap();
     let token = format!("Authorization: Bearer {token}");
-    for (member, value) in [("quantity", json!("1")), ("order", json!("x")), ("minutes", json!(5))]
-    {
+    for (member, value) in [
+        ("quantity", json!("1")),
+        ("order", json!("x")),
+        ("minutes", json!(5)),
+        ("stop", json!("5")),
+    ] {
         let mut bad = body.clone();
         bad[member] = value;
         let answer = request(&dir, &[put, json, &token], &bad.to_string());

@@ -254,6 +254,25 @@ fn by_hand() -> Request {
     Request::Order { symbol, side: Side::Buy, amount, limit, minutes: 7 }
 }
 
+fn prices_by_hand() -> Request {
+    let (symbol, stop, target) = (symbol(), None, Some(odd()));
+    Request::Guard { symbol, stop, target, amount: Some(Amount::Quote(Decimal::MAX)) }
+}
+
+fn signal_of_a_program() -> ExternalSignal {
+    ExternalSignal {
+        id: "é".into(),
+        strategy: "s".into(),
+        symbol: symbol(),
+        side: Side::Sell,
+        confidence_ppm: u32::MAX,
+        stop: Some(odd()),
+        target: None,
+        time: i64::MIN,
+        reason: "r".into(),
+    }
+}
+
 fn operators() -> Vec<Operator> {
     let origins = vec![("a.b".to_owned(), "flag".to_owned())];
     vec![
@@ -319,6 +338,8 @@ fn operators() -> Vec<Operator> {
             venue: VenueId::default(),
         },
         Operator::Manual { id: "é".into(), request: by_hand(), reason: "r".into() },
+        Operator::Manual { id: "é".into(), request: prices_by_hand(), reason: "r".into() },
+        Operator::Signalled(Box::new(signal_of_a_program())),
         Operator::Restarted {
             actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
         },
@@ -398,6 +419,13 @@ fn derived() -> Vec<Body> {
             reserved: cash,
             reason,
             sizing: Some("s".into()),
+        }),
+        Body::Decision(Decision::Guarded {
+            strategy: "s".into(),
+            symbol,
+            stop: Some(odd()),
+            target: None,
+            reason: "é".into(),
         }),
         Body::Decision(Decision::Declined {
             signal: signal(),

@@ -10,7 +10,7 @@ use everwarm_views::by_hand::{ByHandView, HandAction, HandResultView, HandState}
 use everwarm_views::changes::BY_HAND;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::Asked;
-use everwarm_words::text::{plain, shell_word, wrap};
+use everwarm_words::text::{shell_word, wrap};
 
 /// Flags of every request by hand.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,28 +31,28 @@ pub struct HandArgs {
 
 /// Flags of `order`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("amount").required(true))]
+#[command(group = clap::ArgGroup::new("amount"))]
 pub struct OrderArgs {
     /// Buy, or sell what was bought by hand.
     #[arg(value_enum)]
     side: Does,
     /// The symbol.
     symbol: Symbol,
-    /// Base units.
+    /// Base units. A sale with a limit or a stop sells the whole lot, and needs no amount.
     #[arg(long, value_name = "N", group = "amount")]
     quantity: Option<Decimal>,
     /// Quote units: at the limit, or without one at the newest closing price.
     #[arg(long, value_name = "N", group = "amount")]
     quote: Option<Decimal>,
-    /// Buy at this price or lower, quote units [default: at market]. Only for buy. The order works
-    /// until it is filled or cancelled.
+    /// Buy at this price or lower, quote units [default: at market]. The order works until it is
+    /// filled or cancelled. Of a sale: sell the whole lot when its price reaches this.
     #[arg(long, value_name = "PRICE")]
     limit: Option<Decimal>,
-    /// Cancel the unfilled part of a limit order at the close this many minutes later.
+    /// Cancel the unfilled part of a limit order to buy at the close this many minutes later.
     #[arg(long, value_name = "N", requires = "limit")]
     minutes: Option<u32>,
-    /// Stop price. Not supported.
-    #[arg(long, value_name = "PRICE", hide = true)]
+    /// Sell the whole lot when its price falls to this, quote units. Only for sell.
+    #[arg(long, value_name = "PRICE")]
     stop: Option<Decimal>,
     #[command(flatten)]
     hand: HandArgs,
@@ -90,38 +90,23 @@ pub struct CancelArgs {
 
 /// Buys or sells.
 pub fn order(args: &OrderArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
-    if args.stop.is_some() {
-        let text = "--stop is not supported: a lot has the stop of its exit rules. Order without \
-                    --stop";
-        return Err(Failure::new(Exit::Usage, text));
-    }
     let action = match args.side {
         Does::Buy => HandAction::Buy,
         Does::Sell => HandAction::Sell,
-    };
-    let much = match (args.quantity, args.quote) {
-        (Some(quantity), _) => format!("{} {}", plain(quantity), args.symbol),
-        (None, quote) => {
-            let quote = quote.map_or(String::new(), plain);
-            format!("{} for {quote} in quote units", args.symbol)
-        }
     };
     let view = ByHandView {
         symbol: Some(args.symbol),
         quantity: args.quantity,
         quote: args.quote,
         limit: args.limit,
+        stop: args.stop,
         minutes: args.minutes,
         ..args.hand.view(action)
     };
-    let price = match (args.limit, args.minutes) {
-        (None, _) => "at market".to_owned(),
-        (Some(limit), None) => format!("at {} or better", plain(limit)),
-        (Some(limit), Some(minutes)) => {
-            format!("at {} or better within {minutes} min", plain(limit))
-        }
-    };
-    let what = format!("{} {much} {price}", action.name());
+    let no_order = |_: &str| Err(Failure::new(Exit::Usage, "an order names no other order"));
+    let (request, _) = view.request(no_order)?;
+    let market = args.limit.or(args.stop).map_or(" at market", |_| "");
+    let what = format!("{request}{market}");
     args.hand.apply(&view, &what, core, printer)
 }
 
@@ -151,6 +136,7 @@ impl HandArgs {
             quantity: None,
             quote: None,
             limit: None,
+            stop: None,
             minutes: None,
             strategy: None,
             order: None,

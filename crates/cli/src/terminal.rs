@@ -329,7 +329,8 @@ impl TerminalState {
             Decision::Breaker { .. }
             | Decision::Owed { .. }
             | Decision::Withdrawn { .. }
-            | Decision::CancelIntent { .. } => {
+            | Decision::CancelIntent { .. }
+            | Decision::Guarded { .. } => {
                 sentences::describe(&Body::Decision(decision.clone()), None)
             }
         };
@@ -340,6 +341,7 @@ impl TerminalState {
             Decision::Owed { .. } => ("owed", Paint::Yellow),
             Decision::Withdrawn { .. } => ("withdrawn", Paint::Yellow),
             Decision::CancelIntent { .. } => ("cancel", Paint::Yellow),
+            Decision::Guarded { .. } => ("by hand", Paint::Plain),
         };
         vec![self.row(&clock(time), word, &text, paint)]
     }

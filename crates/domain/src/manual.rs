@@ -2,7 +2,7 @@
 
 use super::id::{ClientOrderId, Symbol};
 use super::money::Decimal;
-use super::order::Side;
+use super::order::{MANUAL, Side};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -20,6 +20,16 @@ pub enum Amount {
     Quantity(Decimal),
     /// Quote units, at the newest closing price.
     Quote(Decimal),
+}
+
+impl Amount {
+    /// Writes it with its symbol.
+    fn write(self, f: &mut fmt::Formatter<'_>, symbol: Symbol) -> fmt::Result {
+        match self {
+            Amount::Quantity(quantity) => write!(f, "{} {symbol}", quantity.normalize()),
+            Amount::Quote(quote) => write!(f, "{symbol} for {} in quote units", quote.normalize()),
+        }
+    }
 }
 
 /// What an operator requests.
@@ -55,6 +65,19 @@ pub enum Request {
         /// Its symbol.
         symbol: Symbol,
     },
+    /// Gives the lot of the strategy `manual` a limit, a stop, or both, at which it is sold. They
+    /// replace its target and its stop.
+    Guard {
+        /// The symbol.
+        symbol: Symbol,
+        /// The price at which the lot is sold with a loss, quote units; none: the present one
+        /// stays.
+        stop: Option<Decimal>,
+        /// The limit at which it is sold with a profit, quote units; none: the present one stays.
+        target: Option<Decimal>,
+        /// How much the operator names; none: the whole lot. Less than the lot is declined.
+        amount: Option<Amount>,
+    },
 }
 
 impl Request {
@@ -64,7 +87,8 @@ impl Request {
         match self {
             Request::Order { symbol, .. }
             | Request::Close { symbol, .. }
-            | Request::Cancel { symbol, .. } => *symbol,
+            | Request::Cancel { symbol, .. }
+            | Request::Guard { symbol, .. } => *symbol,
         }
     }
 
@@ -73,7 +97,7 @@ impl Request {
     pub const fn side(&self) -> Side {
         match self {
             Request::Order { side, .. } => *side,
-            Request::Close { .. } | Request::Cancel { .. } => Side::Sell,
+            Request::Close { .. } | Request::Cancel { .. } | Request::Guard { .. } => Side::Sell,
         }
     }
 }
@@ -86,14 +110,8 @@ impl fmt::Display for Request {
                     Side::Buy => "buy",
                     Side::Sell => "sell",
                 };
-                match amount {
-                    Amount::Quantity(quantity) => {
-                        write!(f, "{does} {} {symbol}", quantity.normalize())
-                    }
-                    Amount::Quote(quote) => {
-                        write!(f, "{does} {symbol} for {} in quote units", quote.normalize())
-                    }
-                }?;
+                write!(f, "{does} ")?;
+                amount.write(f, *symbol)?;
                 if let Some(limit) = limit {
                     write!(f, " at {} or better", limit.normalize())?;
                 }
@@ -107,6 +125,20 @@ impl fmt::Display for Request {
                 write!(f, "close the lot of {strategy} in {symbol}")
             }
             Request::Cancel { client_id, .. } => write!(f, "cancel order {client_id}"),
+            Request::Guard { symbol, stop, target, amount } => {
+                f.write_str("sell ")?;
+                match amount {
+                    Some(amount) => amount.write(f, *symbol),
+                    None => write!(f, "the lot of {MANUAL} in {symbol}"),
+                }?;
+                let named = [("limit", target), ("stop", stop)].into_iter();
+                let named = named.filter_map(|(name, price)| Some((name, (*price)?)));
+                for (place, (name, price)) in named.enumerate() {
+                    let joint = if place == 0 { "at" } else { "or" };
+                    write!(f, " {joint} the {name} {}", price.normalize())?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -47,7 +47,8 @@ fn leads(body: &Body) -> bool {
             Decision::Approved { .. } | Decision::Owed { .. } | Decision::Withdrawn { .. } => true,
             Decision::Breaker { .. }
             | Decision::Declined { .. }
-            | Decision::CancelIntent { .. } => false,
+            | Decision::CancelIntent { .. }
+            | Decision::Guarded { .. } => false,
         },
         Body::Market(_)
         | Body::Venue(_)

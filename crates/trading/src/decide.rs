@@ -26,6 +26,7 @@ mod entries;
 mod entry_checks;
 mod exits;
 mod former;
+mod hand_prices;
 mod limit_entries;
 mod lot_guards;
 mod manual;
@@ -295,7 +296,8 @@ impl Decide {
             Market::Close { time, bars, odd, .. } => {
                 self.closed = *time;
                 self.exits.close();
-                self.guards.close(key.n, *time, bars, &self.instruments);
+                self.guards.close((key.n, *time), bars, &self.instruments, &self.given);
+                self.given.closed(*time);
                 self.pauses_end();
                 for odd in odd {
                     self.odd.insert(odd.symbol, (odd.why, PAUSE));
@@ -474,6 +476,7 @@ impl Decide {
                 self.exit_owed(fact, decision);
                 return;
             }
+            Decision::Guarded { .. } => return self.prices_given(fact.key, decision),
             Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. } => {
                 if let Some(hold) = self.holds.get_mut(client_id) {
                     hold.withdrawn = true;
@@ -485,17 +488,6 @@ impl Decide {
         };
         self.limit_entries.decided(answered.0, answered.1);
         self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);
-    }
-
-    /// Says at each hold what its lot's stop or target is: a saved state has that once.
-    fn protect_holds(&mut self) {
-        let stops = self.guards.stops().map(|(id, stop)| (id, Protection::Stop(stop)));
-        let targets = self.targets.iter().map(|(id, target)| (id, Protection::Target(*target)));
-        for (id, protection) in stops.chain(targets) {
-            if let Some(hold) = self.holds.get_mut(id) {
-                hold.protection = Some(protection);
-            }
-        }
     }
 }
 
@@ -558,6 +550,7 @@ impl Stage for Decide {
             kind::OWED,
             kind::WITHDRAWN,
             kind::CANCEL_INTENT,
+            kind::GUARDED,
         ])
     }
 

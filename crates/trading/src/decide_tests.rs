@@ -45,7 +45,9 @@ fn ask(stage: &mut Decide, rows: &[Signal]) -> Vec<String> {
         let Body::Decision(decision) = body else { return true };
         match decision {
             Decision::Owed { refusal, .. } => refusal.is_some(),
-            Decision::Withdrawn { .. } | Decision::CancelIntent { .. } => false,
+            Decision::Withdrawn { .. }
+            | Decision::CancelIntent { .. }
+            | Decision::Guarded { .. } => false,
             Decision::Approved { .. } | Decision::Declined { .. } | Decision::Breaker { .. } => {
                 true
             }
@@ -356,7 +358,7 @@ fn exits(stage: &mut Decide, given: &Fact<Body>) -> Vec<String> {
             Decision::CancelIntent { side, symbol, reason, .. } => {
                 format!("{side:?} of {symbol} cancelled: {reason}")
             }
-            Decision::Breaker { .. } => panic!("{decision:?}"),
+            Decision::Breaker { .. } | Decision::Guarded { .. } => panic!("{decision:?}"),
         }
     });
     decided.collect()

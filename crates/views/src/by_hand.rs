@@ -1,25 +1,23 @@
 //! Requests of operators to trade by hand: their shapes, and their results from the journal.
 
+mod result;
+
+pub use result::HandResult;
+pub(crate) use result::sold_at;
+
 use super::exit::{Exit, Failure};
-use super::sentences;
-use super::stored_texts::shown;
 use everwarm_domain::bounds;
-use everwarm_domain::fact::{Body, Decision, Operator, Order};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::manual::{Amount, ID_MAX, MINUTES_MAX, Request};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderIntent, OrderStatus, Side};
-use everwarm_kernel::fact::{Fact, Key};
+use everwarm_domain::order::{OrderStatus, Side};
 use everwarm_words::shapes;
-use everwarm_words::text::{plain, rounded};
+use everwarm_words::text::plain;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// Maximum number of characters of a reason.
 const REASON_MAX: usize = 500;
-/// Code of a decline because the id of the request is known.
-const REPEATED: &str = "repeated";
 
 /// What an operator does by hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,7 +25,8 @@ const REPEATED: &str = "repeated";
 pub enum HandAction {
     /// Buys a lot of the strategy `manual`, at the market or at a limit.
     Buy,
-    /// Sells the lot of the strategy `manual`, or a part of it, at the market.
+    /// Sells the lot of the strategy `manual`, or a part of it, at the market. With a limit or a
+    /// stop, the whole lot is sold at that price.
     Sell,
     /// Sells all lots of a symbol, or the one of a strategy.
     Close,
@@ -58,7 +57,8 @@ pub struct ByHandView {
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[A-Z0-9.-]{1,16}$")]
     pub symbol: Option<Symbol>,
-    /// Base units to buy or sell, above 0. Give this or `quote`.
+    /// Base units to buy or sell, above 0. Give this or `quote`; a sale with a limit or a stop
+    /// needs neither.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
     pub quantity: Option<Decimal>,
@@ -67,12 +67,17 @@ pub struct ByHandView {
     #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
     pub quote: Option<Decimal>,
     /// The highest price of a purchase, quote units; none: a market order. It is rounded down to
-    /// the tick of the symbol.
+    /// the tick of the symbol. Of a sale: the target of the lot, rounded up.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
     pub limit: Option<Decimal>,
-    /// Minutes after which the unfilled part of a limit order is cancelled, judged at closes; 0 or
-    /// none: it works until somebody cancels it.
+    /// Only of a sale: the stop of the lot, quote units, rounded down to the tick of the symbol. It
+    /// must be below the limit.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{0,8}[1-9](\\.[0-9]{1,8})?$")]
+    pub stop: Option<Decimal>,
+    /// Minutes after which the unfilled part of a limit order to buy is cancelled, judged at
+    /// closes; 0 or none: it works until somebody cancels it.
     #[serde(default)]
     #[schema(maximum = 43_200)]
     pub minutes: Option<u32>,
@@ -97,7 +102,7 @@ pub enum HandState {
     Declined,
     /// It was approved, and its orders or exits have not ended.
     Working,
-    /// Its orders and exits have ended.
+    /// Its orders and exits have ended, or the lot has its new limit and stop.
     Done,
 }
 
@@ -164,6 +169,15 @@ pub fn check_id(id: &str) -> Result<(), Failure> {
     Err(usage(text))
 }
 
+/// Checks a price.
+fn price(what: &str, price: Decimal) -> Result<Decimal, Failure> {
+    bounds::price(what, price).map_err(usage)?;
+    if price <= Decimal::ZERO {
+        return Err(usage(format!("{what} must be above 0")));
+    }
+    Ok(price)
+}
+
 impl ByHandView {
     /// The request, and its reason. `open` finds an open order by its id or a beginning of it.
     ///
@@ -186,16 +200,22 @@ impl ByHandView {
         let cancels = self.action == HandAction::Cancel;
         takes("quantity", self.quantity.is_some(), trades)?;
         takes("quote", self.quote.is_some(), trades)?;
-        let limited = self.action == HandAction::Buy;
-        takes("limit", self.limit.is_some(), limited)?;
-        takes("minutes", self.minutes.is_some(), limited)?;
+        takes("limit", self.limit.is_some(), trades)?;
+        takes("stop", self.stop.is_some(), trades)?;
+        takes("minutes", self.minutes.is_some(), self.action == HandAction::Buy)?;
         takes("strategy", self.strategy.is_some(), self.action == HandAction::Close)?;
         takes("order", self.order.is_some(), cancels)?;
         takes("symbol", self.symbol.is_some(), !cancels)?;
         let symbol = self.symbol.ok_or_else(|| usage(format!("{name} needs a symbol")));
         let request = match self.action {
+            HandAction::Sell if self.limit.or(self.stop).is_some() => self.guard(symbol?)?,
             HandAction::Buy | HandAction::Sell => {
                 let side = if self.action == HandAction::Buy { Side::Buy } else { Side::Sell };
+                if self.stop.is_some() {
+                    let text = "a purchase takes no stop: its lot has the default stop. Buy \
+                                first, then set the stop: order sell SYMBOL --stop PRICE";
+                    return Err(usage(text));
+                }
                 let (amount, limit, minutes) = (self.amount()?, self.limit()?, self.minutes()?);
                 Request::Order { symbol: symbol?, side, amount, limit, minutes }
             }
@@ -212,13 +232,23 @@ impl ByHandView {
         Ok((request, reason.to_owned()))
     }
 
-    fn limit(&self) -> Result<Option<Decimal>, Failure> {
-        let Some(limit) = self.limit else { return Ok(None) };
-        bounds::price("the limit", limit).map_err(usage)?;
-        if limit <= Decimal::ZERO {
-            return Err(usage("the limit must be above 0"));
+    /// The sale of a lot at a limit or a stop.
+    fn guard(&self, symbol: Symbol) -> Result<Request, Failure> {
+        let stop = self.stop.map(|stop| price("the stop", stop)).transpose()?;
+        let target = self.limit()?;
+        if let (Some(stop), Some(limit)) = (stop, target)
+            && stop >= limit
+        {
+            let (stop, limit) = (plain(stop), plain(limit));
+            return Err(usage(format!("the stop {stop} is not below the limit {limit}")));
         }
-        Ok(Some(limit))
+        let named = self.quantity.or(self.quote).is_some();
+        let amount = named.then(|| self.amount()).transpose()?;
+        Ok(Request::Guard { symbol, stop, target, amount })
+    }
+
+    fn limit(&self) -> Result<Option<Decimal>, Failure> {
+        self.limit.map(|limit| price("the limit", limit)).transpose()
     }
 
     fn minutes(&self) -> Result<u32, Failure> {
@@ -262,7 +292,9 @@ impl ByHandView {
                 let order = self.order.as_deref().unwrap_or_default();
                 self.action == HandAction::Cancel && client_id.0.starts_with(order)
             }
-            Request::Order { symbol, .. } | Request::Close { symbol, .. } => {
+            Request::Order { symbol, .. }
+            | Request::Close { symbol, .. }
+            | Request::Guard { symbol, .. } => {
                 let none = |_: &str| Ok((ClientOrderId(String::new()), *symbol));
                 self.request(none).is_ok_and(|(request, _)| request == *stored)
             }
@@ -270,213 +302,5 @@ impl ByHandView {
     }
 }
 
-/// An exit that a request opened.
-#[derive(Clone, Debug, Default)]
-struct ExitState {
-    /// Why it waits.
-    waits: Option<String>,
-    /// Why it has ended.
-    ended: Option<String>,
-}
-
-/// Collects the result of a request from facts, in the order of the journal.
-#[derive(Clone, Debug)]
-pub struct HandResult {
-    id: String,
-    /// The fact with the request, once it is found.
-    key: Option<Key>,
-    request: Option<Request>,
-    declined: Option<(String, String)>,
-    orders: BTreeMap<ClientOrderId, HandOrderView>,
-    exits: BTreeMap<(Symbol, String), ExitState>,
-}
-
-impl HandResult {
-    /// The result of a request, before its first fact.
-    #[must_use]
-    pub fn new(id: &str) -> HandResult {
-        HandResult {
-            id: id.to_owned(),
-            key: None,
-            request: None,
-            declined: None,
-            orders: BTreeMap::new(),
-            exits: BTreeMap::new(),
-        }
-    }
-
-    /// The request, once its fact was taken.
-    #[must_use]
-    pub fn request(&self) -> Option<&Request> {
-        self.request.as_ref()
-    }
-
-    /// Whether it was declined, because an earlier request has the same id.
-    #[must_use]
-    pub fn is_repeated(&self) -> bool {
-        self.declined.as_ref().is_some_and(|(code, _)| code == REPEATED)
-    }
-
-    /// Takes one fact. The first request with the id counts.
-    pub fn take(&mut self, fact: &Fact<Body>) {
-        let Some(key) = self.key else {
-            if let Body::Operator(Operator::Manual { id, request, .. }) = &fact.body
-                && *id == self.id
-            {
-                (self.key, self.request) = (Some(fact.key), Some(request.clone()));
-            }
-            return;
-        };
-        match &fact.body {
-            Body::Decision(decision) if fact.because.contains(&key) => self.decided(decision),
-            Body::Order(Order::Changed { client_id, status, executed, executed_quote, .. }) => {
-                if let Some(order) = self.orders.get_mut(client_id) {
-                    order.status = *status;
-                    order.filled_quantity = executed.normalize();
-                    let price = executed_quote.checked_div(*executed);
-                    order.average_price = price.map(|price| price.round_dp(12).normalize());
-                }
-            }
-            Body::Market(_)
-            | Body::Venue(_)
-            | Body::Operator(_)
-            | Body::Analysis(_)
-            | Body::Decision(_)
-            | Body::Order(_)
-            | Body::Ledger(_) => {}
-        }
-    }
-
-    fn decided(&mut self, decision: &Decision) {
-        match decision {
-            Decision::Declined { code, text, .. } => {
-                self.declined = Some((code.clone(), text.clone()));
-            }
-            Decision::Approved { intent, .. } => {
-                let OrderIntent { client_id, strategy, symbol, side, quantity, price, .. } = intent;
-                let of = (client_id, strategy, *symbol, *side);
-                self.order(of, Some(quantity.normalize()), price.map(|price| price.normalize()));
-            }
-            Decision::Owed { strategy, symbol, refusal, ended, .. } => {
-                let exit = self.exits.entry((*symbol, strategy.clone())).or_default();
-                (exit.waits, exit.ended) = (refusal.clone(), ended.clone());
-            }
-            Decision::Withdrawn { client_id, strategy, symbol, side, .. }
-            | Decision::CancelIntent { client_id, strategy, symbol, side, .. } => {
-                // An exit also cancels the stop order of its lot.
-                let cancels = matches!(&self.request,
-                    Some(Request::Cancel { client_id: of, .. }) if of == client_id);
-                if cancels {
-                    self.order((client_id, strategy, *symbol, *side), None, None);
-                }
-            }
-            Decision::Breaker { .. } => {}
-        }
-    }
-
-    fn order(
-        &mut self,
-        (id, strategy, symbol, side): (&ClientOrderId, &String, Symbol, Side),
-        quantity: Option<Decimal>,
-        limit: Option<Decimal>,
-    ) {
-        let order = HandOrderView {
-            client_order_id: id.clone(),
-            strategy: strategy.clone(),
-            symbol,
-            side,
-            quantity,
-            limit,
-            status: OrderStatus::Intent,
-            filled_quantity: Decimal::ZERO,
-            average_price: None,
-        };
-        self.orders.insert(id.clone(), order);
-    }
-
-    fn state(&self) -> HandState {
-        let ended = self.orders.values().all(|order| order.status.is_final())
-            && self.exits.values().all(|exit| exit.ended.is_some());
-        match (&self.declined, self.orders.is_empty() && self.exits.is_empty()) {
-            (Some(_), _) => HandState::Declined,
-            (None, true) => HandState::Pending,
-            (None, false) if ended => HandState::Done,
-            (None, false) => HandState::Working,
-        }
-    }
-
-    /// Whether nothing changes soon: it has ended, an exit waits for a reason, or a limit order
-    /// works at the venue.
-    #[must_use]
-    pub fn rests(&self) -> bool {
-        let waits = |exit: &ExitState| exit.ended.is_some() || exit.waits.is_some();
-        match self.state() {
-            HandState::Pending => false,
-            HandState::Declined | HandState::Done => true,
-            HandState::Working => {
-                let works = |order: &HandOrderView| {
-                    let open = [OrderStatus::Open, OrderStatus::PartlyFilled];
-                    order.limit.is_some() && open.contains(&order.status)
-                };
-                let rests = |order: &HandOrderView| order.status.is_final() || works(order);
-                let orders = self.orders.values().all(rests);
-                let limits = self.orders.values().any(works);
-                orders && self.exits.values().all(waits) && (limits || !self.exits.is_empty())
-            }
-        }
-    }
-
-    /// The result; none if no fact has the request.
-    #[must_use]
-    pub fn view(&self) -> Option<HandResultView> {
-        let (key, request) = (self.key?, self.request.as_ref()?);
-        Some(HandResultView {
-            id: self.id.clone(),
-            key: key.to_string(),
-            request: request.to_string(),
-            state: self.state(),
-            code: self.declined.as_ref().map(|(code, _)| code.clone()),
-            lines: self.lines(),
-            orders: self.orders.values().cloned().collect(),
-        })
-    }
-
-    fn lines(&self) -> Vec<String> {
-        if let Some((code, text)) = &self.declined {
-            return vec![format!("declined ({code}): {}", shown(text))];
-        }
-        if self.state() == HandState::Pending {
-            return vec!["in the journal, not decided yet".to_owned()];
-        }
-        let exits = self.exits.iter().map(|((symbol, strategy), exit)| {
-            let what = format!("exit of the lot of {strategy} in {symbol}");
-            match (&exit.ended, &exit.waits) {
-                (Some(why), _) => format!("{what}: ended, {}", shown(why)),
-                (None, Some(why)) => format!("{what}: owed, it waits: {}", shown(why)),
-                (None, None) => format!("{what}: owed"),
-            }
-        });
-        let orders = self.orders.values().map(|order| {
-            let HandOrderView { client_order_id, symbol, side, quantity, limit, status, .. } =
-                order;
-            let side = match side {
-                Side::Buy => "buy",
-                Side::Sell => "sell",
-            };
-            // An order of an earlier request is known by its state alone.
-            let price = match (limit, quantity) {
-                (Some(limit), _) => format!(" at {limit} or better"),
-                (None, Some(_)) => " at market".to_owned(),
-                (None, None) => String::new(),
-            };
-            let quantity = quantity.map_or(String::new(), |quantity| format!(" {quantity}"));
-            let filled = order.average_price.map_or(String::new(), |price| {
-                let filled = plain(order.filled_quantity);
-                format!(", {filled} filled at average price {}", rounded(price))
-            });
-            let status = sentences::status(*status);
-            format!("order {client_order_id}: {side}{quantity} {symbol}{price}: {status}{filled}")
-        });
-        exits.chain(orders).collect()
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -151,10 +151,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             ("market", Warn, Some(odd.first()?.symbol).filter(|_| odd.len() == 1))
         }
         Body::Market(Market::Universe { listed, unlisted, .. }) => {
-            if listed.is_empty() && unlisted.is_empty() {
-                return None;
-            }
-            ("market", Info, None)
+            (!listed.is_empty() || !unlisted.is_empty()).then_some(("market", Info, None))?
         }
         Body::Venue(
             Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::PanicTraded { .. },
@@ -183,7 +180,9 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             ("risk", weight, Some(*symbol))
         }
         Body::Decision(
-            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+            Decision::Withdrawn { symbol, .. }
+            | Decision::CancelIntent { symbol, .. }
+            | Decision::Guarded { symbol, .. },
         )
         | Body::Order(Order::Filled { symbol, .. }) => ("orders", Info, Some(*symbol)),
         Body::Order(Order::Changed { symbol, status, .. }) => match status {
@@ -197,10 +196,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
         },
         Body::Order(Order::Granted { .. }) => ("orders", Warn, None),
         Body::Order(Order::Compared { conflicts, .. }) => {
-            if conflicts.is_empty() {
-                return None;
-            }
-            ("ledger", Bad, None)
+            (!conflicts.is_empty()).then_some(("ledger", Bad, None))?
         }
         Body::Ledger(Ledger::Position { symbol, .. }) => ("ledger", Info, Some(*symbol)),
         Body::Ledger(Ledger::Reconciled { conflicts, .. }) => {

@@ -401,7 +401,9 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
         }
         Body::Decision(Decision::Declined { signal, .. }) => Some(signal.symbol),
         Body::Decision(
-            Decision::Withdrawn { symbol, .. } | Decision::CancelIntent { symbol, .. },
+            Decision::Withdrawn { symbol, .. }
+            | Decision::CancelIntent { symbol, .. }
+            | Decision::Guarded { symbol, .. },
         )
         | Body::Order(Order::Changed { symbol, .. } | Order::Filled { symbol, .. })
         | Body::Ledger(Ledger::Position { symbol, .. } | Ledger::Lot { symbol, .. })

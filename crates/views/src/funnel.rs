@@ -200,7 +200,8 @@ impl FunnelFold {
             | Decision::Approved { .. }
             | Decision::Declined { .. }
             | Decision::Owed { .. }
-            | Decision::CancelIntent { .. } => {}
+            | Decision::CancelIntent { .. }
+            | Decision::Guarded { .. } => {}
         }
     }
 

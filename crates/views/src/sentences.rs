@@ -2,6 +2,7 @@
 //!
 //! Over 500 lines: one sentence a kind of fact.
 
+use super::by_hand::sold_at;
 use super::operations::enables;
 use super::stored_texts::shown;
 use everwarm_domain::fact::{
@@ -540,6 +541,10 @@ fn describe_decision(decision: &Decision) -> String {
         }
         Decision::CancelIntent { client_id, reason, .. } => {
             format!("order {client_id} will be cancelled: {}", shown(reason))
+        }
+        Decision::Guarded { strategy, symbol, stop, target, reason } => {
+            let exits = ExitPrices { stop: *stop, target: *target };
+            format!("{}: {}", sold_at(strategy, *symbol, exits), shown(reason))
         }
     }
 }

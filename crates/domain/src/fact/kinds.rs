@@ -66,6 +66,7 @@ pub mod kind {
     pub const LOT: u8 = 85;
     pub const WITHDRAWN: u8 = 87;
     pub const CANCEL_INTENT: u8 = 88;
+    pub const GUARDED: u8 = 89;
     pub const REQUESTED: u8 = 90;
     pub const RESPONDED: u8 = 91;
     pub const ADOPTED: u8 = 93;
@@ -239,7 +240,7 @@ kinds! {
     SIGNALLED "Operator.Signalled" "operator" true JOURNAL
         "a signal of an external program for a strategy; each id counts once";
     MANUAL "Operator.Manual" "operator" true JOURNAL
-        "an operator requests an order, an exit or a cancel by hand; each id counts once";
+        "an operator requests an order, an exit, prices or a cancel by hand; each id counts once";
     REMOTE_COMMAND "Operator.RemoteCommand" "operator" true JOURNAL
         "a command from a chat; each update counts once";
     OWED "Decision.Owed" "decision" false JOURNAL
@@ -250,6 +251,8 @@ kinds! {
         "a strategy withdrew an order before it was sent, and why";
     CANCEL_INTENT "Decision.CancelIntent" "decision" false JOURNAL
         "an order that was sent is to be cancelled, and why";
+    GUARDED "Decision.Guarded" "decision" false JOURNAL
+        "an operator gave a lot a stop, a target, or both, and why";
     REQUESTED "Venue.Requested" "gateway" true JOURNAL
         "a request to cancel an order, sent once this is durable";
     RESPONDED "Venue.Responded" "gateway" false JOURNAL
@@ -327,6 +330,7 @@ impl fact::Body for Body {
                 Decision::Owed { .. } => kind::OWED,
                 Decision::Withdrawn { .. } => kind::WITHDRAWN,
                 Decision::CancelIntent { .. } => kind::CANCEL_INTENT,
+                Decision::Guarded { .. } => kind::GUARDED,
             },
             Body::Order(o) => match o {
                 Order::Intent(_) => kind::INTENT,

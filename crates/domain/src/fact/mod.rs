@@ -520,6 +520,20 @@ pub enum Decision {
         /// Why, in words.
         reason: String,
     },
+    /// An operator gave a lot a stop, a target, or both. A given price replaces the present one,
+    /// the other one stays.
+    Guarded {
+        /// The owner of the lot.
+        strategy: String,
+        /// Its symbol.
+        symbol: Symbol,
+        /// The new stop, quote units, on a tick.
+        stop: Option<Decimal>,
+        /// The new target, quote units, on a tick.
+        target: Option<Decimal>,
+        /// Why, in words.
+        reason: String,
+    },
 }
 
 /// Derived: the states of orders.

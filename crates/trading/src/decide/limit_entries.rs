@@ -287,7 +287,7 @@ impl Decide {
     fn limit_by_hand(&self) -> Option<Decimal> {
         match self.manual.request()? {
             Request::Order { limit, .. } => *limit,
-            Request::Close { .. } | Request::Cancel { .. } => None,
+            Request::Close { .. } | Request::Cancel { .. } | Request::Guard { .. } => None,
         }
     }
 }

@@ -4,13 +4,15 @@
 //! ends with the lot. Prices of a rule are counted from the average price of its entries, but the
 //! fixed stop from the first one. If one bar reaches stop and target, the stop counts. A bar that
 //! began before the minute in which the lot was opened counts with its closing price only: the rest
-//! of it is older than the lot.
+//! of it is older than the lot. The same applies to the bar in whose minute an operator gives a lot
+//! prices.
 //!
 //! Times are counted from the beginning of that minute. A restart may delay a fill by seconds, and
 //! the result must be the same.
 //!
 //! Over 500 lines: one state, with the rules that change it.
 
+use super::hand_prices::Given;
 use super::owed_exits::{Ended, WAIT_MAX};
 use crate::instruments::Instruments;
 use everwarm_domain::fact::Ledger;
@@ -19,7 +21,9 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, floor_to_step};
-use everwarm_domain::order::{ExitPrices, HOUSE, OrderIntent, OrderStatus, Side, VenueFill};
+use everwarm_domain::order::{
+    ExitPrices, HOUSE, MANUAL, OrderIntent, OrderStatus, Side, VenueFill,
+};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::settings::{ExitRules, Strategies};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -34,7 +38,7 @@ const PLACES: u32 = 8;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Guard {
     rules: ExitRules,
-    /// Prices that its signal gave, in place of those by the rules.
+    /// Prices that its signal or an operator gave, in place of those by the rules.
     exits: ExitPrices,
     /// Beginning of the minute of the first fill.
     opened: UtcMs,
@@ -130,6 +134,19 @@ impl Guard {
         Guard { rules, exits, opened, bought, paid, fees, high, orders, known: None }
     }
 
+    /// Takes prices that an operator gives.
+    fn given(&mut self, exits: ExitPrices) {
+        self.exits.stop = exits.stop.or(self.exits.stop);
+        self.exits.target = exits.target.or(self.exits.target);
+        self.orders.rejected = 0;
+        self.known = None;
+    }
+
+    /// The prices that an operator gave the lot of this strategy.
+    pub(super) fn by_hand(&self, strategy: &str) -> ExitPrices {
+        if strategy == MANUAL { self.exits } else { ExitPrices::default() }
+    }
+
     /// The average price of the entry, in quote units.
     pub(super) fn entry(&self) -> Decimal {
         self.paid.checked_div(self.bought).unwrap_or_default()
@@ -196,15 +213,16 @@ impl Guard {
         Some(gain.saturating_mul(Decimal::new(1_000_000, 0)))
     }
 
-    /// The rule by which a bar has the lot sold, and why. `close` is the end of the bar.
+    /// The rule by which a bar has the lot sold, and why. `close` is the end of the bar. `since`: a
+    /// bar that began before counts with its closing price only.
     fn judge(
         &mut self,
         bar: &Bar,
-        close: UtcMs,
+        (close, since): (UtcMs, UtcMs),
         rule: Option<&Instrument>,
     ) -> Option<(ExitRule, String)> {
         let last = bar.close.decimal();
-        let whole = bar.open_time >= self.opened;
+        let whole = bar.open_time >= self.opened.max(since);
         let (low, high) =
             if whole { (bar.low.decimal(), bar.high.decimal()) } else { (last, last) };
         let Levels { stop, trails, target } = self.known_levels(rule);
@@ -237,7 +255,7 @@ impl Guard {
 }
 
 /// Symbol and owner of a lot.
-type Name = (Symbol, String);
+pub(super) type Name = (Symbol, String);
 
 /// The last entry of a lot. The ids of its stop orders depend on both numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -399,6 +417,13 @@ impl Guards {
         }
     }
 
+    /// Takes prices that an operator gives a lot.
+    pub(super) fn given(&mut self, symbol: Symbol, strategy: &str, exits: ExitPrices) {
+        if let Some(guard) = self.lots.get_mut(&(symbol, strategy.to_owned())) {
+            guard.given(exits);
+        }
+    }
+
     /// Ends the guard of a lot.
     pub(super) fn sold(&mut self, symbol: Symbol, strategy: &str) {
         let name = (symbol, strategy.to_owned());
@@ -406,8 +431,14 @@ impl Guards {
         self.without_rules.remove(&name);
     }
 
-    /// Judges all lots by the bars of the close of input `n`.
-    pub(super) fn close(&mut self, n: u64, close: UtcMs, bars: &[Bar], instruments: &Instruments) {
+    /// Judges all lots by the bars of the close of input `n`. `given`: when operators gave prices.
+    pub(super) fn close(
+        &mut self,
+        (n, close): (u64, UtcMs),
+        bars: &[Bar],
+        instruments: &Instruments,
+        given: &Given,
+    ) {
         debug_assert!(bars.is_sorted_by_key(|bar| bar.symbol), "the bars of a close are sorted");
         self.due = (0, BTreeMap::new());
         // Lots are sorted too, and are fewer than bars.
@@ -417,7 +448,9 @@ impl Guards {
             let ahead = rest.iter().position(|bar| bar.symbol >= symbol).unwrap_or(rest.len());
             rest = &rest[ahead..];
             let Some(bar) = rest.first().filter(|bar| bar.symbol == symbol) else { continue };
-            if let Some(why) = guard.judge(bar, close, instruments.near(&mut near, symbol)) {
+            if let Some(why) =
+                guard.judge(bar, (close, given.since(name)), instruments.near(&mut near, symbol))
+            {
                 self.due.0 = n;
                 self.due.1.insert(name.clone(), why);
             }

@@ -30,7 +30,7 @@ fn judged(guards: &mut Guards, minute: i64, prices: [&str; 4]) -> String {
     let [open, high, low, close] = prices.map(|price| Price::exact(dec(price)).unwrap());
     let (symbol, open_time, volume) = (sym(SYMBOL), minute * MINUTE, Decimal::ONE);
     let bar = Bar { symbol, open_time, open, high, low, close, volume };
-    guards.close(1, open_time + MINUTE, &[bar], &instruments);
+    guards.close((1, open_time + MINUTE), &[bar], &instruments, &Given::default());
     guards.due().map(|(_, _, (_, why))| why.clone()).collect()
 }
 
@@ -77,7 +77,7 @@ fn a_later_fill_and_another_tick_move_prices_that_a_close_has_computed() {
     let [open, high, low, close] = [Price::exact(dec("96")).unwrap(); 4];
     let (symbol, open_time, volume) = (sym(SYMBOL), 12 * MINUTE, Decimal::ONE);
     let bar = Bar { symbol, open_time, open, high, low, close, volume };
-    guards.close(2, open_time + MINUTE, &[bar], &instruments);
+    guards.close((2, open_time + MINUTE), &[bar], &instruments, &Given::default());
     assert_eq!(guards.due().count(), 0, "95 is the next lower tick");
 }
 
@@ -234,4 +234,25 @@ fn a_lot_of_a_version_without_rules_takes_the_first_ones_from_its_last_close_on(
     strategies.set_exits("s", ExitRules::none());
     guards.configured(&strategies, 17 * MINUTE, last);
     assert_eq!(judged(&mut guards, 17, ["90"; 4]), "held for 5 min");
+}
+
+#[test]
+fn prices_by_hand_replace_the_rules_and_end_the_count_of_rejections() {
+    let mut guards = with(|rules| rules.trail_ppm = Some(50_000));
+    let given = |guards: &mut Guards, stop: Option<&str>, target: Option<&str>| {
+        let exits = ExitPrices { stop: stop.map(dec), target: target.map(dec) };
+        guards.given(sym(SYMBOL), "s", exits);
+        let guard = guards.get(sym(SYMBOL), "s").unwrap();
+        let Levels { stop, target, .. } = guard.levels(Some(&instrument(SYMBOL)));
+        (stop, target)
+    };
+    let name = (sym(SYMBOL), "s".to_owned());
+    guards.lots.get_mut(&name).unwrap().orders.rejected = 2;
+    assert_eq!(given(&mut guards, Some("97"), None), (Some(dec("97")), None));
+    assert_eq!(guards.lots[&name].orders.rejected, 0);
+    assert_eq!(given(&mut guards, None, Some("130")), (Some(dec("97")), Some(dec("130"))));
+    // The higher one of both stops counts.
+    assert_eq!(judged(&mut guards, 10, ["100", "110", "100", "110"]), "");
+    assert_eq!(given(&mut guards, None, None), (Some(dec("104.5")), Some(dec("130"))));
+    assert_eq!(given(&mut guards, Some("106"), None), (Some(dec("106")), Some(dec("130"))));
 }

@@ -10,9 +10,12 @@
 //! cancel of an exit order ends the exit, too. Stop orders are not cancelled by hand: they would be
 //! placed again.
 //!
+//! A limit or a stop for the lot is no order: see [`super::hand_prices`].
+//!
 //! A request with a known id has no effect: it is declined as repeated.
 
 use super::exits::{owed, taken_back};
+use super::hand_prices::guarded;
 use super::owed_exits::{Exit, Exits};
 use super::protection::Protected;
 use super::sales::Sales;
@@ -23,7 +26,7 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::manual::{Amount, Request};
 use everwarm_domain::money::{Decimal, Price};
-use everwarm_domain::order::{MANUAL, OrderIntent, OrderType, Side};
+use everwarm_domain::order::{ExitPrices, MANUAL, OrderIntent, OrderType, Side};
 use everwarm_domain::signal::{Direction, SignalTerms};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Key, Rank};
@@ -222,7 +225,7 @@ impl Decide {
     }
 
     /// The base units to sell, if they are only a part of the lot of `manual`.
-    fn part(&self, symbol: Symbol, amount: Amount) -> Option<Decimal> {
+    pub(super) fn part(&self, symbol: Symbol, amount: Amount) -> Option<Decimal> {
         let rule = self.instruments.get(symbol)?;
         let wanted = match amount {
             Amount::Quantity(quantity) => quantity,
@@ -274,7 +277,7 @@ impl Decide {
         let now = self.manual.open().filter(|_| signal.strategy == MANUAL);
         Ok(now.map(|now| &now.request).and_then(|request| match request {
             Request::Order { amount, .. } => Some(*amount),
-            Request::Close { .. } | Request::Cancel { .. } => None,
+            Request::Close { .. } | Request::Cancel { .. } | Request::Guard { .. } => None,
         }))
     }
 
@@ -289,6 +292,13 @@ impl Decide {
                 }
                 (None, Request::Cancel { client_id, .. }) => {
                     self.cancel(now, client_id, sales, out)
+                }
+                (None, Request::Guard { symbol, stop, target, amount }) => {
+                    let wanted = ExitPrices { stop: *stop, target: *target };
+                    self.prices_by_hand(*symbol, wanted, *amount).map(|exits| {
+                        let reason = format!("an operator requests it: {}", now.reason);
+                        out.append_because([now.key], guarded(*symbol, exits, reason));
+                    })
                 }
             };
             if let Err(refusal) = result {
@@ -479,4 +489,4 @@ fn declined(signal: Signal, Refusal { code, text }: Refusal) -> Body {
 
 #[cfg(test)]
 #[path = "manual_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -20,16 +20,16 @@ fn desk(change: impl FnOnce(&mut Settings)) -> Desk {
     desk
 }
 
-fn quantity(text: &str) -> Amount {
+pub(in crate::decide) fn quantity(text: &str) -> Amount {
     Amount::Quantity(dec(text))
 }
 
-fn quote(text: &str) -> Amount {
+pub(in crate::decide) fn quote(text: &str) -> Amount {
     Amount::Quote(dec(text))
 }
 
 /// An order in BTCUSDT.
-fn order(side: Side, amount: Amount) -> Request {
+pub(in crate::decide) fn order(side: Side, amount: Amount) -> Request {
     order_of(SYMBOL, side, amount)
 }
 
@@ -37,12 +37,12 @@ fn order_of(symbol: &str, side: Side, amount: Amount) -> Request {
     Request::Order { symbol: sym(symbol), side, amount, limit: None, minutes: 0 }
 }
 
-fn close(strategy: Option<&str>) -> Request {
+pub(in crate::decide) fn close(strategy: Option<&str>) -> Request {
     Request::Close { symbol: sym(SYMBOL), strategy: strategy.map(str::to_owned) }
 }
 
 /// Gives a request, before anything is sent. Returns why it was declined.
-fn give(desk: &mut Desk, id: &str, request: &Request) -> Option<String> {
+pub(in crate::decide) fn give(desk: &mut Desk, id: &str, request: &Request) -> Option<String> {
     let (from, id, reason) = (desk.world.facts.len(), id.to_owned(), "test".to_owned());
     let request = request.clone();
     desk.world.give(Body::Operator(Operator::Manual { id, request, reason }));
@@ -57,7 +57,7 @@ fn give(desk: &mut Desk, id: &str, request: &Request) -> Option<String> {
 }
 
 /// Gives a request and settles all orders.
-fn ask(desk: &mut Desk, id: &str, request: &Request) -> Option<String> {
+pub(in crate::decide) fn ask(desk: &mut Desk, id: &str, request: &Request) -> Option<String> {
     let declined = give(desk, id, request);
     desk.settle();
     declined
@@ -75,7 +75,7 @@ fn lots(desk: &Desk) -> BTreeMap<String, Decimal> {
     lots
 }
 
-fn held(desk: &Desk, owner: &str) -> Decimal {
+pub(in crate::decide) fn held(desk: &Desk, owner: &str) -> Decimal {
     lots(desk).get(owner).copied().unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ use crate::risk::sizing;
 use everwarm_domain::fact::{Body, BreakerLevel};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{self, Decimal, floor_to_step};
-use everwarm_domain::order::{OrderIntent, OrderType, Side, Terms};
+use everwarm_domain::order::{OrderIntent, OrderType, Protection, Side, Terms};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
@@ -33,7 +33,8 @@ const LIST: u32 = 3;
 const REJECTIONS: u32 = 3;
 /// How much lower the last stop order before that is, percent of the stop.
 const LOWER_PERCENT: i64 = 1;
-/// How far a stop must move before its order is replaced, millionths of the price.
+/// How far a stop or a target must move before its order is replaced, millionths of the price. For
+/// a price that an operator gave, any difference is enough.
 const MOVED_PPM: i64 = 2_000;
 
 /// What is done about the orders that protect a lot.
@@ -87,6 +88,17 @@ impl<'a> Sales<'a> {
 }
 
 impl Decide {
+    /// Notes at each hold what its lot's stop or target is: a saved state has that once.
+    pub(super) fn protect_holds(&mut self) {
+        let stops = self.guards.stops().map(|(id, stop)| (id, Protection::Stop(stop)));
+        let targets = self.targets.iter().map(|(id, target)| (id, Protection::Target(*target)));
+        for (id, protection) in stops.chain(targets) {
+            if let Some(hold) = self.holds.get_mut(id) {
+                hold.protection = Some(protection);
+            }
+        }
+    }
+
     /// Places and cancels the orders that protect lots, as far as something has changed.
     pub(super) fn conclude_protection<'a>(&'a self, sales: &mut Sales<'a>, out: &mut Out<Body>) {
         for (symbol, strategy, key) in self.guards.changed() {
@@ -169,12 +181,16 @@ impl Decide {
         // What the target sold is missing in the lot, too. The end of the stop follows.
         let executed = money::total(open.iter().map(|hold| hold.executed));
         let rest = hold.quantity.saturating_sub(executed);
-        let moves = |now: Decimal, before: Decimal| {
-            now.saturating_sub(before).abs() > before.saturating_mul(Decimal::new(MOVED_PPM, 6))
+        let moves = |now: Decimal, before: Decimal, exact: bool| {
+            let least = if exact { Decimal::ZERO } else { Decimal::new(MOVED_PPM, 6) };
+            now.saturating_sub(before).abs() > before.saturating_mul(least)
         };
+        let exact = guard.by_hand(&hold.strategy);
         let target = open.iter().find_map(|hold| hold.target());
         let other_target = match (self.target_of(guard, symbol, &hold.strategy), target) {
-            (Some(now), Some(before)) => moves(now, before).then_some("its target has moved"),
+            (Some(now), Some(before)) => {
+                moves(now, before, exact.target.is_some()).then_some("its target has moved")
+            }
             // The venue takes pairs meanwhile, or the price has fallen below the target again. If
             // the target order ended, a fill of the stop may have ended it.
             (Some(now), None) => {
@@ -187,7 +203,9 @@ impl Decide {
             Ok(quantity) if sizing::market(rule, rest, stop).ok() != Some(quantity) => {
                 Step::Cancel("the quantity of its lot has changed")
             }
-            Ok(_) if moves(stop, present) => Step::Cancel("its stop has moved"),
+            Ok(_) if moves(stop, present, exact.stop.is_some()) => {
+                Step::Cancel("its stop has moved")
+            }
             Ok(_) => other_target.map_or(Step::Nothing, Step::Cancel),
             Err(_) => Step::Nothing,
         }

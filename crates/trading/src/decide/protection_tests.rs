@@ -53,7 +53,10 @@ impl Desk {
     }
 
     /// A desk at a venue that takes stop orders or not, and pairs of orders or not.
-    fn at((stops, pairs): (bool, bool), change: impl FnOnce(&mut Settings)) -> Desk {
+    pub(in crate::decide) fn at(
+        (stops, pairs): (bool, bool),
+        change: impl FnOnce(&mut Settings),
+    ) -> Desk {
         let mut world = World::new(Delivery::Whole, 1);
         let mut settings = crossing(2, 3);
         change(&mut settings);

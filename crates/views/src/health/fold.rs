@@ -214,7 +214,8 @@ impl HealthFold {
             Decision::Breaker { .. }
             | Decision::Approved { .. }
             | Decision::Owed { .. }
-            | Decision::Withdrawn { .. } => {}
+            | Decision::Withdrawn { .. }
+            | Decision::Guarded { .. } => {}
         }
     }
 
