@@ -70,6 +70,7 @@ use everwarm_runtime::clock;
 use everwarm_runtime::files::{is_full, keep_private};
 use everwarm_runtime::store::archive::ArchiveError;
 use everwarm_runtime::supervise::{ChildSpec, RootOutcome, Watchdog};
+use everwarm_sim::Protocol;
 use everwarm_sim::server::port::PortFile;
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::exit::{Exit, Failure};
@@ -437,9 +438,7 @@ async fn venue(
         VenueSource::Simulated => {
             let launch = launch(config).map_err(Err)?;
             let port = find_exchange(&launch, stop, watch).await?;
-            let key = (port.api_key.as_str(), port.api_secret.as_str());
-            let connection = adapters::simulated(port.port, &port.token, key, passing(config));
-            let connection = connection.map_err(failed)?;
+            let connection = adapters::simulated(&port, passing(config)).map_err(failed)?;
             let note = venue_usage::note(&config.data_dir);
             let (streams, compare) = (config.streams, config.compare);
             let connection = Connection { streams, compare, note, ..connection };
@@ -621,7 +620,11 @@ fn launch(config: &Config) -> Result<Launch, Failure> {
     let mut without = config.variables.clone();
     without.extend(notify::VARIABLES.map(str::to_owned));
     without.push(heap::BEGAN.to_owned());
-    let arguments = config.market.flags();
+    let mut arguments = config.market.flags();
+    let protocol = injected::protocol(config)?;
+    if protocol != Protocol::default() {
+        arguments.extend(["--protocol".into(), protocol.to_string().into()]);
+    }
     Ok(Launch { program, arguments, pace, dir, without })
 }
 

@@ -5,6 +5,7 @@ mod actors;
 mod analyze;
 pub mod api;
 mod chaos;
+mod chaos_stocks;
 mod config;
 mod demo;
 mod limits;

@@ -300,9 +300,7 @@ impl Stand {
     ) {
         let (supervisors, workers) = (runtime(1), runtime(2));
         let file = PortFile::new(self.exchange.addr.port(), &self.exchange.token, "lockstep");
-        let key = (file.api_key.as_str(), file.api_secret.as_str());
-        let connection =
-            adapters::simulated(file.port, &file.token, key, Passing::Lockstep).unwrap();
+        let connection = adapters::simulated(&file, Passing::Lockstep).unwrap();
         let parts = DaemonRunParts {
             followers: &[],
             store: Store::open(&self.dir().join(LIVE_FILE), APPLICATION).unwrap(),

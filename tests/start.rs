@@ -91,8 +91,7 @@ fn from_nothing(symbols: usize, ms: u32) -> (Duration, u64, u64) {
     let admin = Admin::new(&format!("http://{}", sim.addr), &sim.token).unwrap();
     venue.block_on(admin.delay(ms)).unwrap();
     let file = PortFile::new(sim.addr.port(), &sim.token, "real");
-    let key = (file.api_key.as_str(), file.api_secret.as_str());
-    let connection = adapters::simulated(file.port, &file.token, key, Passing::Scaled(1));
+    let connection = adapters::simulated(&file, Passing::Scaled(1));
     let parts = DaemonRunParts {
         followers: &[],
         store: Store::open(&folder.0.join(LIVE_FILE), APPLICATION).unwrap(),

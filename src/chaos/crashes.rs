@@ -11,7 +11,7 @@ use super::invariants::cursors::Cursors;
 use super::invariants::followed;
 use super::invariants::moving::{Moving, Waits};
 use super::invariants::reservations::managed;
-use super::process::{REACHED, SEALING, STEP, STRIKES, Step};
+use super::process::{PROTOCOL, REACHED, SEALING, STEP, STRIKES, Step};
 use crate::audit::{self, StoreFacts};
 use crate::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_cli::offline::catch_up;
@@ -22,10 +22,10 @@ use everwarm_runtime::clock;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
 use everwarm_sim::books::Books;
-use everwarm_sim::market::Recording;
+use everwarm_sim::market::{Market, Recording, stocks};
 use everwarm_sim::server::port::PortFile;
 use everwarm_sim::server::requests;
-use everwarm_sim::{InitialBooks, Pace, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, Protocol, SimOptions, start};
 use everwarm_venue::simulated::Admin;
 use serde_json::Value;
 use std::ffi::OsString;
@@ -74,6 +74,8 @@ pub struct Subject {
     pub recording: PathBuf,
     /// Its description, where that is not beside it.
     pub description: Option<PathBuf>,
+    /// The protocol of its exchange.
+    pub protocol: Protocol,
     /// Further arguments.
     pub arguments: Vec<OsString>,
     /// Further environment variables.
@@ -176,6 +178,7 @@ impl Subject {
             program: program.into(),
             recording: recording.into(),
             description: None,
+            protocol: Protocol::default(),
             arguments: Vec::new(),
             variables: Vec::new(),
             sealing: None,
@@ -210,6 +213,9 @@ impl Subject {
         command.env(STEP, dir.join(step)).env(REACHED, reached_file(dir));
         // Set in every life, so that lives with and without kills have the same configuration.
         command.env("EVERWARM_CHAOS__ENABLED", "true");
+        if self.protocol != Protocol::default() {
+            command.env(PROTOCOL, self.protocol.to_string());
+        }
         if !strikes.is_empty() {
             command.env(STRIKES, serde_json::to_string(strikes).map_err(|e| e.to_string())?);
         }
@@ -501,6 +507,9 @@ fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, String> {
 fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
     let recording = Recording::open(&subject.recording, subject.description.as_deref());
     let recording = recording.map_err(|e| e.to_string())?;
+    let protocol = subject.protocol;
+    let market: Box<dyn Market> =
+        if protocol.trades_shares() { stocks::recorded(recording)? } else { Box::new(recording) };
     // The exchange of the last life may still be ending.
     once_free(|| Books::store(&dir.join("exchange")).map(drop))?;
     super::rig::runtime(1)?.block_on(async {
@@ -508,8 +517,8 @@ fn books(dir: &Path, subject: &Subject) -> Result<Value, String> {
             data_dir: dir.join("exchange"),
             port: 0,
             pace: Pace::Lockstep,
-            market: Box::new(recording),
-            setup: InitialBooks::default(),
+            market,
+            setup: InitialBooks { protocol, ..InitialBooks::default() },
             idle_exit: None,
         });
         let exchange = exchange.await.map_err(|e| e.to_string())?;

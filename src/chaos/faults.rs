@@ -1,10 +1,35 @@
 //! The exchange faults of a run: every kind, each rare enough that the run finishes, all drawn from
 //! one seed.
 
+use everwarm_sim::Protocol;
 use everwarm_sim::faults::{Fault, KINDS, Kind, Mode};
 
 /// Modes of wrong responses that need no wait by wall clock.
 const LIES: [Mode; 4] = [Mode::WrongTypes, Mode::HugeNumbers, Mode::Truncated, Mode::WrongContent];
+
+/// Kinds that a run at a venue of stocks does not have. Its streams announce no end, and end no
+/// subscription of an open connection. No message is marked as a closed bar, and no rejection is a
+/// ban.
+///
+/// `unknown-order` is left out because it moves a fill. The response to an order has no fills
+/// there. If it is lost and the first queries do not find the order, the fill is booked one close
+/// later. No fill is lost or doubled, but the equity of that close differs. `user-stream-ended`
+/// with lost responses moves a fill in the same way.
+const NOT_OF_STOCKS: [Kind; 5] =
+    [Kind::UnknownOrder, Kind::Shutdown, Kind::UserStreamEnded, Kind::OddBar, Kind::Banned];
+
+/// Whether runs with this protocol have faults of a kind.
+#[must_use]
+pub fn is_known(protocol: Protocol, kind: Kind) -> bool {
+    !(protocol.trades_shares() && NOT_OF_STOCKS.contains(&kind))
+}
+
+/// Those of the faults that runs with this protocol have.
+#[must_use]
+pub fn known(protocol: Protocol, mut faults: Vec<Fault>) -> Vec<Fault> {
+    faults.retain(|fault| is_known(protocol, fault.kind));
+    faults
+}
 
 /// A transparent fault as often as a run can bear it; none for a consequential kind.
 #[must_use]
@@ -118,6 +143,17 @@ pub fn are_comparable(faults: &[Fault]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_venue_of_stocks_has_all_faults_but_those_that_it_does_not_know() {
+        let all = || [all_transparent(1), all_consequential(1)].concat();
+        assert_eq!(known(Protocol::Binance, all()), all());
+        let kinds: Vec<Kind> = known(Protocol::Alpaca, all()).iter().map(|it| it.kind).collect();
+        let absent: Vec<Kind> =
+            all().iter().map(|it| it.kind).filter(|it| !kinds.contains(it)).collect();
+        let first = [Kind::UnknownOrder, Kind::Shutdown, Kind::UserStreamEnded];
+        assert_eq!(absent, [&first[..], &[Kind::OddBar, Kind::Banned]].concat());
+    }
 
     #[test]
     fn they_are_those_of_the_table() {

@@ -9,6 +9,7 @@ use everwarm_runtime::chaos::{Chaos, FaultKind, Injected, Phase, PlannedFault, S
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::store::Sealing;
 use everwarm_runtime::supervise::Directory;
+use everwarm_sim::Protocol;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,6 +23,9 @@ pub const STEP: &str = "EVERWARM_STEP";
 /// Variable with the sizes at which the journal is sealed, bytes: a segment, and the part that
 /// stays in the live file.
 pub const SEALING: &str = "EVERWARM_SEALING";
+
+/// Variable with the protocol of the simulated exchange; absent: the usual one.
+pub const PROTOCOL: &str = "EVERWARM_PROTOCOL";
 
 macro_rules! steps {
     ($($step:ident $name:literal $about:literal;)*) => {
@@ -119,6 +123,15 @@ pub fn seal<B: Body>(journal: &Journal<B>) {
     } else {
         tracing::error!("{SEALING}: {text:?} are no two sizes");
     }
+}
+
+/// The protocol of the simulated exchange, as the environment names it.
+///
+/// # Errors
+/// There is no such protocol.
+pub fn protocol() -> Result<Protocol, String> {
+    let Some(name) = std::env::var_os(PROTOCOL) else { return Ok(Protocol::default()) };
+    name.to_string_lossy().parse().map_err(|why| format!("{PROTOCOL}: {why}"))
 }
 
 /// Whether the environment plans faults for this process.

@@ -12,7 +12,9 @@ mod whole;
 use super::compare::Picture;
 use super::crashes::Subject;
 use super::disk::File;
-use super::faults::{all_transparent, are_comparable, consequential_in, that_matter};
+use super::faults::{
+    all_transparent, are_comparable, consequential_in, is_known, known, that_matter,
+};
 use super::first_close::first_differing_close;
 use super::interrupt;
 use super::rig::{Feed, Outcome, Paced, Plan, Sizes, run, run_with_progress};
@@ -23,6 +25,7 @@ use crashed::Named;
 use everwarm_runtime::chaos::faults::Operation;
 use everwarm_runtime::chaos::points::Passings;
 use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
+use everwarm_sim::Protocol;
 use everwarm_sim::faults::{Fault, KINDS, Kind};
 use everwarm_sim::server::requests::Entry;
 pub use parts::Part;
@@ -90,6 +93,8 @@ pub type Counted = BTreeMap<(&'static str, String), u64>;
 /// The result of a proof.
 #[derive(Debug, Default)]
 pub struct Report {
+    /// The protocol of the exchange.
+    pub protocol: Protocol,
     /// Injected faults: the kind, and the part of a life or the kill point.
     pub injected: Counted,
     /// Closes of the recording.
@@ -132,7 +137,7 @@ pub fn prove(
     wanted: &Wanted,
     on_progress: OnProgress<'_>,
 ) -> Result<Report, String> {
-    let mut report = Report::default();
+    let mut report = Report { protocol: feed.setup.protocol, ..Report::default() };
     let proved = inject((feed, subject), wanted, &mut report, on_progress);
     report.found(proved)
 }
@@ -144,13 +149,16 @@ fn inject(
     report: &mut Report,
     on_progress: OnProgress<'_>,
 ) -> Result<(), String> {
+    let protocol = feed.setup.protocol;
     let (mut die, mut of_the_venue) = (Die(wanted.seed), Die(!wanted.seed));
     let mut faulty = |plan: Plan| {
         let seed = of_the_venue.throw();
         let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
+        let faults = known(protocol, faults);
         Plan { faults, ..plan }
     };
-    for row in KINDS.iter().filter(|_| wanted.venue_faults) {
+    let possible = KINDS.iter().filter(|row| is_known(protocol, row.kind));
+    for row in possible.filter(|_| wanted.venue_faults) {
         // A kind that never occurs has a row, too.
         report.injected.entry(("venue", row.name.to_owned())).or_default();
     }
@@ -198,6 +206,7 @@ fn venue_alone(
 ) -> Result<(), String> {
     let all = [all_transparent(seed), consequential_in(0, seed)];
     for (done, faults) in (1..).zip(all) {
+        let faults = known(feed.setup.protocol, faults);
         let calm = calm(feed, &Plan { faults: that_matter(&faults), ..Plan::default() }, report)?;
         let plan = Plan { faults, workers: 4, sizes: Sizes::LARGE, ..Plan::default() };
         report.take(&run(feed, &plan), &plan, &calm.picture);
@@ -256,7 +265,7 @@ fn consequences(
 ) -> Result<(), String> {
     let (mut done, mut turn) = (0, 0);
     while done < wanted && !report.is_enough() {
-        let faults = consequential_in(turn, of_the_venue.throw());
+        let faults = known(feed.setup.protocol, consequential_in(turn, of_the_venue.throw()));
         turn += 1;
         let calm = calm(feed, &Plan { faults: faults.clone(), ..Plan::default() }, report)?;
         // At least one run of each kind of turn.
@@ -332,7 +341,8 @@ pub fn again(
         Again::Within(plan) => plan,
         Again::Crashes(plan) => return crashed::again(subject, plan, times, on_progress),
     };
-    let mut report = Report { by_chance: which.is_by_chance(), ..Report::default() };
+    let (by_chance, protocol) = (which.is_by_chance(), feed.setup.protocol);
+    let mut report = Report { protocol, by_chance, ..Report::default() };
     let (faults, operators) = (that_matter(&plan.faults), plan.operators);
     let calm = calm(feed, &Plan { operators, faults, ..Plan::default() }, &mut report)?;
     for i in 1..=times {
@@ -528,7 +538,8 @@ impl Report {
         }
         let why = wrong(outcome, plan, expected);
         if let Some(why) = why.filter(|_| !interrupt::is_set()) {
-            let again = serde_json::to_string(plan).unwrap_or_default();
+            let plan = Plan { protocol: self.named(), ..plan.clone() };
+            let again = serde_json::to_string(&plan).unwrap_or_default();
             self.differences.push(Difference { why, again });
         }
     }
@@ -558,6 +569,11 @@ impl Report {
             Err(why) if self.differences.is_empty() => Err(why),
             Ok(()) | Err(_) => Ok(self),
         }
+    }
+
+    /// The protocol that plans name; none: the usual one.
+    fn named(&self) -> Option<Protocol> {
+        Some(self.protocol).filter(|protocol| *protocol != Protocol::default())
     }
 
     fn is_enough(&self) -> bool {
@@ -597,9 +613,37 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_names_another_protocol_and_one_without_a_name_is_read_too() {
+        let difference = |protocol| {
+            let mut report = Report { protocol, ..Report::default() };
+            let (stuck, picture) = (Err("stuck".to_owned()), Picture::default());
+            report.take(&stuck, &Plan { workers: 2, ..Plan::default() }, &picture);
+            report.differences.pop().unwrap().again
+        };
+        let read =
+            |protocol| Again::Within(Box::new(Plan { protocol, workers: 2, ..Plan::default() }));
+        let (usual, other) = (difference(Protocol::default()), difference(Protocol::Alpaca));
+        assert!(!usual.contains("protocol"), "{usual}");
+        assert_eq!(Again::read(&usual), Ok(read(None)));
+        assert!(other.contains(r#""protocol":"alpaca""#), "{other}");
+        assert_eq!(Again::read(&other), Ok(read(Some(Protocol::Alpaca))));
+        assert!(read(Some(Protocol::Alpaca)).strikes_nothing(), "a protocol is no fault");
+        for (member, protocol) in [("", None), (r#""protocol":"alpaca","#, Some(Protocol::Alpaca))]
+        {
+            let line =
+                format!(r#"{{"crashes":{{"seed":7,"live_us":9,{member}"parts":["live"]}}}}"#);
+            let Ok(Again::Crashes(plan)) = Again::read(&line) else { panic!("{line}") };
+            assert_eq!(plan.protocol, protocol);
+        }
+        let wrong = Again::read(r#"{"protocol":"other"}"#).unwrap_err();
+        assert!(wrong.contains("unknown variant `other`"), "{wrong}");
+    }
+
+    #[test]
     fn what_a_difference_is_told_with_is_read_again() {
         let parts = vec![Part::Repair, Part::CatchUp, Part::Sync];
-        let crashes = CrashPlan { seed: 5_001, live_us: 90, faults: all_transparent(3), parts };
+        let (faults, protocol) = (all_transparent(3), None);
+        let crashes = CrashPlan { seed: 5_001, live_us: 90, protocol, faults, parts };
         let line = serde_json::to_string(&Named { crashes: crashes.clone() }).unwrap();
         assert!(line.starts_with(r#"{"crashes":{"seed":5001,"#), "{line}");
         assert!(line.contains(r#"["repair","catch-up","in sync"]"#), "{line}");

@@ -14,8 +14,11 @@
 //! show that it does not exist. So `invariants::intended` judges it by these books: no id is there
 //! twice.
 
+mod unique_ids;
+
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
+use everwarm_sim::Protocol;
 use everwarm_sim::server::requests::{Answered, Asked, Entry};
 use std::collections::BTreeMap;
 
@@ -73,6 +76,12 @@ impl Post {
 
 /// Requests by symbol and client id.
 pub(super) type Name = (String, String);
+
+/// The same as [`check`], by the rules of the protocol.
+#[must_use]
+pub fn check_at(protocol: Protocol, log: &[Entry]) -> Vec<String> {
+    if protocol.trades_shares() { unique_ids::check(log) } else { check(log) }
+}
 
 /// The orders and cancels that must not have been requested, one sentence each.
 #[must_use]

@@ -43,7 +43,7 @@ use everwarm_runtime::supervise::{Announcement, Directory, Observer, Supervision
 use everwarm_sim::faults::Fault;
 use everwarm_sim::server::limits;
 use everwarm_sim::server::requests::{self as log, Entry};
-use everwarm_sim::{InitialBooks, Pace};
+use everwarm_sim::{InitialBooks, Pace, Protocol};
 use everwarm_trading::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -133,6 +133,9 @@ pub struct Plan {
     pub at_random: Option<(u64, u64)>,
     /// Sizes after which a checkpoint or a segment is written.
     pub sizes: Sizes,
+    /// The protocol of the exchange, for who repeats the plan. A run has that of its feed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// The faults of the exchange.
     pub faults: Vec<Fault>,
     /// Unfilled orders of another client that the exchange has counted in its first 10 s.
@@ -149,8 +152,9 @@ impl Plan {
     pub fn strikes_nothing(&self) -> bool {
         let (image, sizes, workers) = (self.image, self.sizes, self.workers);
         let at_random = self.at_random.filter(|(_, count)| *count == 0);
-        let (operators, paced) = (self.operators, self.paced);
-        *self == Plan { image, operators, paced, at_random, sizes, workers, ..Plan::default() }
+        let (operators, paced, protocol) = (self.operators, self.paced, self.protocol);
+        let none = Plan { image, operators, paced, protocol, ..Plan::default() };
+        *self == Plan { at_random, sizes, workers, ..none }
     }
 }
 
@@ -254,7 +258,7 @@ pub fn run_with_progress(
     let (problems, other_versions) = invariants::verify(&facts, &saved, &archive)?;
     broken.extend(problems);
     let asked = log::read(&dir).map_err(|e| e.to_string())?;
-    broken.extend(requests::check(&asked));
+    broken.extend(requests::check_at(feed.setup.protocol, &asked));
     let facts = facts.into_iter().map(|(_, fact)| fact).collect();
     let restarts =
         std::mem::take(&mut restarts.lock().unwrap_or_else(PoisonError::into_inner).took);

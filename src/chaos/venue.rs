@@ -123,13 +123,14 @@ impl Venue {
     pub(super) fn connection(&self) -> Result<Connection, String> {
         let running = self.running();
         let server = &running.as_ref().map_err(Clone::clone)?.server;
+        let protocol = self.setup.protocol;
         let file = PortFile::new(server.addr.port(), &server.token, "lockstep");
-        let key = (file.api_key.as_str(), file.api_secret.as_str());
+        let file = PortFile { protocol, ..file };
         let passing = match self.pace {
             everwarm_sim::Pace::Lockstep => Passing::Lockstep,
             everwarm_sim::Pace::Times(factor) => Passing::Scaled(factor),
         };
-        adapters::simulated(file.port, &file.token, key, passing)
+        adapters::simulated(&file, passing)
     }
 
     /// Waits until this many minutes of venue time have passed automatically.

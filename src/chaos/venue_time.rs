@@ -5,6 +5,7 @@ use crate::daemon_run::DaemonRun;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_sim::market::Market;
 use serde::{Deserialize, Serialize};
@@ -38,14 +39,16 @@ pub(super) async fn is_over(life: &DaemonRun) -> bool {
     over && life.world.journal.settled()
 }
 
-/// The first minutes of the feed.
+/// The first minutes of the feed. It starts when its first bar opens: until then, time would pass
+/// without a close.
 #[must_use]
 pub fn short(feed: &Feed, minutes: i64) -> Feed {
     let make = Arc::clone(&feed.market);
     let market = move || -> Box<dyn Market> {
-        let market = make();
-        let end = market.start() + minutes * MINUTE;
-        Box::new(Short { market, end })
+        let mut market = make();
+        let first = market.next_close(market.start()).map(|close| close - MINUTE);
+        let start = first.unwrap_or(market.start());
+        Box::new(Short { market, start, end: start + minutes * MINUTE })
     };
     Feed {
         market: Arc::new(market),
@@ -62,6 +65,7 @@ pub fn short(feed: &Feed, minutes: i64) -> Feed {
 
 struct Short {
     market: Box<dyn Market>,
+    start: UtcMs,
     end: UtcMs,
 }
 
@@ -71,7 +75,11 @@ impl Market for Short {
     }
 
     fn start(&self) -> UtcMs {
-        self.market.start()
+        self.start
+    }
+
+    fn sessions(&self) -> Option<&Sessions> {
+        self.market.sessions()
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {

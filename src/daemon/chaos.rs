@@ -1,7 +1,7 @@
 //! Proves crash equivalence on an operator's own recording and configuration.
 
+use super::exchange::played;
 use super::identity::Traded;
-use super::market;
 use super::stop::Stop;
 use crate::chaos::crashes::Subject;
 use crate::chaos::feed::small;
@@ -53,6 +53,7 @@ pub fn run(
     let recording = asked.config.market.recording.clone().unwrap_or_default();
     let subject = Subject {
         description: asked.config.market.recording_config.clone(),
+        protocol: asked.protocol,
         arguments: asked.arguments.clone(),
         variables: asked.variables.clone(),
         sealing: Some(SEALING),
@@ -106,11 +107,13 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
     let mut values = asked.config.live_values();
     values.retain(|(key, _)| key == DAY_ZONE);
     let source = asked.config.market.clone();
-    let (first, setup) = market(&source)?;
+    let protocol = asked.protocol;
+    let (first, setup) = played(protocol, &source)?;
+    let sessions = first.sessions().cloned().unwrap_or(Sessions::ALWAYS);
     let settings = Traded::of(&asked.config, first.as_ref())?.settings;
     let stages =
         everwarm_trading::specs_of(&[], &settings).map_err(|why| Failure::new(Exit::Usage, why))?;
-    let make = move || market(&source).expect("it was read a moment ago").0;
+    let make = move || played(protocol, &source).expect("it was read a moment ago").0;
     Ok(Feed {
         market: Arc::new(make),
         setup: InitialBooks { seed: asked.seed, ..setup },
@@ -118,7 +121,7 @@ fn feed(asked: &ChaosConfig) -> Result<Feed, Failure> {
         stages,
         script: Vec::new(),
         before: None,
-        sessions: Sessions::ALWAYS,
+        sessions,
         stop_orders: STOP_ORDERS,
         values,
     })

@@ -13,7 +13,7 @@ use everwarm_sim::books::BooksError;
 use everwarm_sim::market::{
     DEFAULT_HISTORY_BARS, Market, Recording, Seeded, Ticking, default_balances, stocks,
 };
-use everwarm_sim::{Costs, InitialBooks, SimError, SimOptions};
+use everwarm_sim::{Costs, InitialBooks, Protocol, SimError, SimOptions};
 use everwarm_views::exit::{Exit, Failure};
 use std::path::Path;
 use tokio::runtime::Runtime;
@@ -34,11 +34,7 @@ pub fn run(config: SimConfig) -> Result<Exit, Failure> {
     let (market, setup) = if let Some(name) = config.market.prices {
         live(&runtime, name, &config.market)?
     } else {
-        let (market, setup) = if config.protocol.trades_shares() {
-            stocks(&config.market)?
-        } else {
-            market(&config.market)?
-        };
+        let (market, setup) = played(config.protocol, &config.market)?;
         (Ticking::when(config.ticks, market, setup.seed), setup)
     };
     let setup = InitialBooks { protocol: config.protocol, ..setup };
@@ -84,6 +80,16 @@ fn live(
         ..InitialBooks::default()
     };
     Ok((Box::new(market), setup))
+}
+
+/// The market that an exchange of this protocol plays, and its initial books.
+pub fn played(
+    protocol: Protocol,
+    source: &MarketSource,
+) -> Result<(Box<dyn Market>, InitialBooks), Failure> {
+    let shares = protocol.trades_shares();
+    let (market, setup) = if shares { stocks(source)? } else { market(source)? };
+    Ok((market, InitialBooks { protocol, ..setup }))
 }
 
 /// The market to play, and the initial books of the exchange. Live prices cannot be played.

@@ -3,7 +3,8 @@
 //! Positions and orders of one market mean nothing in another. The note is compared before any file
 //! is opened or process started.
 
-use super::exchange::market;
+use super::exchange::played;
+use super::injected;
 use super::live_prices;
 use everwarm_adapters::PublicSource;
 use everwarm_config::{Config, Given, MarketSource, Remote, Symbols, last_start};
@@ -45,10 +46,11 @@ impl Traded {
     /// # Errors
     /// The market cannot be read, a wanted symbol does not exist, or no symbol is left.
     pub fn simulated(config: &Config) -> Result<Traded, Failure> {
-        match config.market.prices {
-            Some(source) => Traded::priced(config, source),
-            None => Traded::of(config, market(&config.market)?.0.as_ref()),
+        if let Some(source) = config.market.prices {
+            return Traded::priced(config, source);
         }
+        let (market, _) = played(injected::protocol(config)?, &config.market)?;
+        Traded::of(config, market.as_ref())
     }
 
     /// What the configuration trades on live prices. The exchange asks the source for the rules.

@@ -6,6 +6,7 @@ use crate::chaos::process;
 use everwarm_config::{Config, VenueSource};
 use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{Directory, Injected, NotInjected, RequestError};
+use everwarm_sim::Protocol;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::injected::{BranchView, FaultView, How};
 use everwarm_views::telemetry::Fault;
@@ -64,6 +65,21 @@ pub fn planned(config: &Config) -> Result<(), Failure> {
         let text = format!("{}: {}; or unset the variable", process::STRIKES, why.text);
         Failure::new(Exit::Refused, text)
     })
+}
+
+/// The protocol of the simulated exchange that the environment of this process names.
+///
+/// # Errors
+/// There is no such protocol, or the configuration does not allow the variable.
+pub fn protocol(config: &Config) -> Result<Protocol, Failure> {
+    let protocol = process::protocol().map_err(|why| Failure::new(Exit::Usage, why))?;
+    if protocol != Protocol::default() {
+        Allowed::by(&config.values).check(false).map_err(|why| {
+            let text = format!("{}: {}; or unset the variable", process::PROTOCOL, why.text);
+            Failure::new(Exit::Refused, text)
+        })?;
+    }
+    Ok(protocol)
 }
 
 /// Injects a fault into an actor. A fault that waits for a message is shown as an event

@@ -79,9 +79,7 @@ fn connection(config: &Config) -> Result<Connection, Failure> {
             factor.map_or_else(|| passing(config), Passing::Scaled)
         }
     };
-    let key = (file.api_key.as_str(), file.api_secret.as_str());
-    adapters::simulated(file.port, &file.token, key, passing)
-        .map_err(|e| Failure::new(Exit::Failed, e))
+    adapters::simulated(&file, passing).map_err(|e| Failure::new(Exit::Failed, e))
 }
 
 /// An emergency sale at the venue.

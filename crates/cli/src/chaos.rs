@@ -1,19 +1,25 @@
 //! `everwarm chaos`.
 
+mod synthetic;
+
 use super::Core;
 use super::run::{put, sources};
+use super::sim::protocols;
 use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_config::layers::variable_of;
 use everwarm_config::{CheckDepth, Config, Given, Sources};
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::path::SIMULATED;
+use everwarm_sim::Protocol;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::views::ChaosView;
 use everwarm_words::text::{Table, count, shell_word, thousands, took};
-use std::path::PathBuf;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use synthetic::Synthetic;
 
 /// Keys that `chaos` and `backtest` set, whatever the configuration says. The runs trade at a
 /// simulated exchange, open no public API and send no messages.
@@ -47,11 +53,16 @@ const SECOND: [(&str, &str); 9] = [
     ("strategy.second.entry_minutes", "5"),
 ];
 
+/// Most closes of a synthetic market. All bars of the market are in memory.
+const CLOSES_MAX: i64 = 100_000;
+
 /// The request to `chaos`.
 #[derive(Clone, Debug)]
 pub struct ChaosConfig {
     /// The configuration of the daemon. Its recording is played.
     pub config: Config,
+    /// The protocol of the exchange.
+    pub protocol: Protocol,
     /// More arguments for the daemon processes, so that they load the same configuration.
     pub arguments: Vec<std::ffi::OsString>,
     /// More environment variables for the daemon processes.
@@ -80,12 +91,21 @@ pub struct ChaosConfig {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// Recording to play: a folder of SYMBOL_1m.csv[.gz].
-    #[arg(long, value_name = "DIR", required_unless_present = "exhaustive")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["exhaustive", "closes"])]
     recording: Option<PathBuf>,
     /// File with base, quote, volume unit and filters of the recording [default: recording.toml in
     /// its folder].
     #[arg(long, value_name = "FILE")]
     recording_config: Option<PathBuf>,
+    /// Number of closes of a synthetic market of four symbols to play instead. The seed makes the
+    /// market.
+    #[arg(long, value_name = "N", conflicts_with_all = ["recording", "recording_config"],
+        value_parser = clap::value_parser!(u32).range(1..=CLOSES_MAX))]
+    closes: Option<u32>,
+    /// Protocol of the exchange. alpaca: the recording is of stocks; only the minutes of the
+    /// sessions in New York are played [default: that of the plan, else binance].
+    #[arg(long, value_name = "PROTOCOL", value_parser = protocols())]
+    protocol: Option<Protocol>,
     /// Configuration file. Its strategies, limits and symbols run at the simulated exchange,
     /// whatever its venue is [default: two strategies; one enters by limit orders and has a stop by
     /// range, a trailing stop and a target].
@@ -111,7 +131,7 @@ pub struct Args {
     /// of fault, and every file operation of journal and history, with one worker thread or four,
     /// drawn.
     #[arg(long, conflicts_with_all = ["recording", "recording_config", "config", "kills", "crashes",
-        "disk", "venue_faults"])]
+        "disk", "venue_faults", "closes", "protocol"])]
     exhaustive: bool,
     /// Run only this many of its cases, drawn by the seed.
     #[arg(long, value_name = "N", requires = "exhaustive",
@@ -141,9 +161,13 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
                     --disk or --venue-faults";
         return Err(Failure::new(Exit::Usage, text));
     }
+    let protocol = args.protocol()?;
+    let made = |closes| Synthetic::write(protocol, args.seed, closes);
+    let synthetic = args.closes.map(made).transpose()?;
+    let recording = synthetic.as_ref().map(Synthetic::path).or(args.recording.as_deref());
     let theirs = sources(args.config.as_ref(), Vec::new());
     let keys = args.keys(&theirs);
-    let flags = args.given(&keys);
+    let flags = args.given(&keys, recording);
     let config = Sources { flags, ..theirs.clone() }.load(CheckDepth::World)?;
     let kind = theirs.text("venue.kind");
     if !args.exhaustive && kind != SIMULATED {
@@ -152,7 +176,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
              exchange, on the recording; no order leaves this machine",
         ));
     }
-    let again = args.again(&theirs);
+    let again = args.again(&theirs, protocol);
     let arguments = args.config.iter().flat_map(|file| ["--config".into(), file.into()]).collect();
     let here = |(key, value): &(&str, &str)| (variable_of(key), (*value).to_owned());
     let variables = keys.iter().map(here).collect();
@@ -160,6 +184,7 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         args.clone();
     let asked = ChaosConfig {
         config,
+        protocol,
         arguments,
         variables,
         kills,
@@ -248,6 +273,21 @@ impl Args {
         !requested && !self.exhaustive && self.plan.is_none()
     }
 
+    /// The protocol of the flag, else of the plan.
+    fn protocol(&self) -> Result<Protocol, Failure> {
+        let planned = self.plan.as_deref().and_then(planned_protocol);
+        let refused = |text: String| Err(Failure::new(Exit::Usage, text));
+        match (self.protocol, planned) {
+            (Some(asked), Some(planned)) if asked != planned => refused(format!(
+                "--protocol: the plan is of the protocol {planned}, not {asked}: leave it out"
+            )),
+            (None, Some(planned)) if self.exhaustive && planned.trades_shares() => refused(
+                format!("--exhaustive: its feed has no shares, so no plan of {planned} fits it"),
+            ),
+            (asked, planned) => Ok(asked.or(planned).unwrap_or_default()),
+        }
+    }
+
     /// The keys that `chaos` sets, with their values: also those of a second strategy, unless the
     /// user has a configuration file or sets a strategy.
     fn keys(&self, theirs: &Sources) -> Vec<(&'static str, &'static str)> {
@@ -258,11 +298,11 @@ impl Args {
     }
 
     /// The configuration keys that the flags and `chaos` set.
-    fn given(&self, keys: &[(&str, &str)]) -> Vec<Given> {
+    fn given(&self, keys: &[(&str, &str)], recording: Option<&Path>) -> Vec<Given> {
         let mut given = Vec::new();
-        let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
-        put(&mut given, "market.recording", "--recording", path(&self.recording));
-        let description = path(&self.recording_config);
+        let path = |path: &Path| path.display().to_string();
+        put(&mut given, "market.recording", "--recording", recording.map(path));
+        let description = self.recording_config.as_deref().map(path);
         put(&mut given, "market.recording_config", "--recording-config", description);
         put(&mut given, "market.pace", "chaos", Some("lockstep".to_owned()));
         for (key, value) in keys {
@@ -273,7 +313,7 @@ impl Args {
 
     /// The command that repeats this run, with the environment variables that set configuration
     /// keys.
-    fn again(&self, theirs: &Sources) -> String {
+    fn again(&self, theirs: &Sources, protocol: Protocol) -> String {
         let variables = theirs.variables();
         let set = variables.iter().map(|set| format!("{}={}", set.place, shell_word(&set.text)));
         let mut words: Vec<String> = set.collect();
@@ -289,10 +329,20 @@ impl Args {
             let word = |path: &PathBuf| format!("{flag} {}", shell_word(&path.to_string_lossy()));
             words.extend(value.as_ref().map(word));
         }
+        words.extend(self.closes.map(|closes| format!("--closes {closes}")));
+        let unusual = protocol != Protocol::default();
+        words.extend(unusual.then(|| format!("--protocol {protocol}")));
         // The exchange uses the seed, too.
         words.extend((self.seed != 1).then(|| format!("--seed {}", self.seed)));
         words.join(" ")
     }
+}
+
+/// The protocol that a plan names. A plan that cannot be read is reported later.
+fn planned_protocol(plan: &str) -> Option<Protocol> {
+    let plan: Value = serde_json::from_str(plan).ok()?;
+    let plan = plan.get("crashes").unwrap_or(&plan);
+    plan.get("protocol")?.as_str()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ enum Ticks {
 }
 
 /// Reads the name of a protocol.
-fn protocols() -> impl TypedValueParser<Value = Protocol> {
+pub(super) fn protocols() -> impl TypedValueParser<Value = Protocol> {
     PossibleValuesParser::new(Protocol::NAMES).try_map(|name| name.parse::<Protocol>())
 }
 

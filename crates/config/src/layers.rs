@@ -21,12 +21,13 @@ pub const PREFIX: &str = "EVERWARM_";
 /// in nanoseconds of the monotonic clock.
 pub const BEGAN: &str = "EVERWARM_BEGAN_NS";
 /// Variables with our prefix that are no keys: fault plans, and settings of tests and benchmarks.
-const NOT_OURS: [&str; 12] = [
+const NOT_OURS: [&str; 13] = [
     BEGAN,
     "EVERWARM_BENCH_SINCE_NS",
     "EVERWARM_BLESS",
     "EVERWARM_FEED",
     "EVERWARM_PLAN",
+    "EVERWARM_PROTOCOL",
     "EVERWARM_SEED",
     "EVERWARM_SHARED",
     "EVERWARM_SEALING",

@@ -32,13 +32,27 @@ impl Announced {
         }
     }
 
+    /// What is wrong with a request for an order where the venue has no timestamps: then any
+    /// announcement of the order counts.
+    fn never(&self, id: &str) -> Option<String> {
+        let from = (id.to_owned(), UtcMs::MIN);
+        let next = self.sent.range(from..).next();
+        let announced = next.is_some_and(|(of, _)| of == id);
+        let past = id.starts_with(ClientOrderId::PANIC_PREFIX);
+        let text = || format!("{id} was asked for, its announcement is not on disk");
+        (!past && !announced).then(text)
+    }
+
     /// The requests that were sent before their announcement was on disk.
     #[must_use]
     pub fn check(&self, asked: &[Entry]) -> Vec<String> {
         let mut broken = Vec::new();
         for entry in asked {
             let Entry::Asked(asked) = entry else { continue };
-            let Some(timestamp) = asked.timestamp else { continue };
+            let Some(timestamp) = asked.timestamp else {
+                broken.extend(placed(asked).into_iter().filter_map(|(_, id)| self.never(&id)));
+                continue;
+            };
             let mut missing = |announced: &BTreeSet<(String, UtcMs)>, id: &str| {
                 // `everwarm panic` sells without the daemon and announces nothing.
                 let past = id.starts_with(ClientOrderId::PANIC_PREFIX);
@@ -78,6 +92,7 @@ pub fn too_early(row: u64, flushed: Result<u64, String>) -> Option<String> {
 mod tests {
     use super::super::testing::{logged, posted, requested, sent};
     use super::*;
+    use everwarm_sim::server::requests::Asked;
 
     #[test]
     fn a_request_that_came_before_its_announcement_was_on_disk_is_found() {
@@ -90,6 +105,14 @@ mod tests {
         assert_eq!(announced.check(&[posted("ew-panic-18c1-0", 5)]), [""; 0], "a person's");
         let cancel = [logged("DELETE order", "a", 5)];
         assert_eq!(announced.check(&cancel).len(), 1, "the order was announced, its cancel not");
+        let without = |name: &str| {
+            let Entry::Asked(asked) = posted(name, 5) else { unreachable!() };
+            [Entry::Asked(Asked { timestamp: None, ..asked })]
+        };
+        assert_eq!(announced.check(&without("a")), [""; 0]);
+        for other in ["b", "aa", "9"] {
+            assert_eq!(announced.check(&without(other)).len(), 1, "{other} was not announced");
+        }
         announced.see(&requested(2, "a"));
         assert_eq!(announced.check(&cancel), [""; 0]);
     }

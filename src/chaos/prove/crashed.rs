@@ -6,13 +6,14 @@ use crate::chaos::compare::Picture;
 use crate::chaos::crashes::{
     End, Left, Lived, PATIENCE_FAULTY, Subject, Took, kill_exchange, picture,
 };
-use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, that_matter};
+use crate::chaos::faults::{all_transparent, are_comparable, consequential_in, known, that_matter};
 use crate::chaos::folder::Folder;
 use crate::chaos::interrupt;
 use crate::chaos::orphans::kill_all_below;
 use crate::chaos::requests;
 use crate::chaos::several::{Tally, several};
 use crate::chaos::sweep::Die;
+use everwarm_sim::Protocol;
 use everwarm_sim::faults::{Fault, prepare};
 use everwarm_sim::server::requests::{self as log, Entry};
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,9 @@ pub struct CrashPlan {
     pub seed: u64,
     /// How long an undisturbed life trades, microseconds; moments are drawn from it.
     pub live_us: u64,
+    /// The protocol of the exchange, for who repeats the plan. A run has that of its program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// The faults of the exchange.
     #[serde(default)]
     pub faults: Vec<Fault>,
@@ -121,7 +125,8 @@ impl Calm {
         ran: &Ran,
     ) -> Result<(), String> {
         let (picture, wrong) = picture(dir, subject)?;
-        let wrong = wrong.into_iter().chain(requests::check(&ran.asked)).next();
+        let asked = requests::check_at(subject.protocol, &ran.asked);
+        let wrong = wrong.into_iter().chain(asked).next();
         let differs =
             || are_comparable(&plan.faults).then(|| self.expected.difference(&picture)).flatten();
         wrong.or_else(differs).map_or(Ok(()), Err)
@@ -233,11 +238,16 @@ pub(super) fn crashes(
     }
     let (left, under) = wanted.shares(wanted.crashes);
     let mut crashes = Crashes { subject, seed: wanted.seed.wrapping_mul(1_000), run: 0, report };
-    let transparent = |seed| if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
+    let protocol = subject.protocol;
+    let transparent = |seed| {
+        let faults = if wanted.venue_faults { all_transparent(seed) } else { Vec::new() };
+        known(protocol, faults)
+    };
     crashes.until(("crashes", left), &[], transparent, on_progress)?;
     let (mut done, mut turn) = (0, 0);
     while done < under && !crashes.report.is_enough() {
         let faults = consequential_in(turn, crashes.seed.wrapping_add(turn).rotate_left(32));
+        let faults = known(protocol, faults);
         turn += 1;
         let count = OF_ONE_VENUE.min(under.div_ceil(TURNS)).min(under - done);
         let what = "crashes under a venue that is late, full or wrong";
@@ -291,7 +301,8 @@ impl Crashes<'_> {
                     self.run += 1;
                     let seed = self.seed.wrapping_add(self.run);
                     let parts = parts(self.report, CRASHES.min(left), seed);
-                    CrashPlan { seed, live_us, faults: faults(seed), parts }
+                    let protocol = self.report.named();
+                    CrashPlan { seed, live_us, protocol, faults: faults(seed), parts }
                 });
                 tally.begin(plan.as_ref().map_or(0, planned_by));
                 plan
@@ -338,7 +349,8 @@ pub(super) fn again(
     times: u64,
     on_progress: OnProgress<'_>,
 ) -> Result<Report, String> {
-    let mut report = Report { by_chance: true, ..Report::default() };
+    let protocol = subject.protocol;
+    let mut report = Report { protocol, by_chance: true, ..Report::default() };
     let calm = Calm::new(subject, &that_matter(&plan.faults), &mut report)?;
     for i in 1..=times {
         let ran = calm.run(subject, (&format!("run-{i}"), plan), &|| ())?;

@@ -20,6 +20,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
 
+/// The stream of the events of the account.
+const UPDATES: &str = "trade_updates";
 /// Number of the request that shows the key.
 const AUTHENTICATE: u64 = 1;
 /// Number of the requests that subscribe.
@@ -193,6 +195,11 @@ fn minute(row: &Bar) -> Result<MarketReport, String> {
     })
 }
 
+/// Whether a connection with these streams gets no events of the account.
+fn lacks_updates(streams: &[String]) -> bool {
+    !streams.iter().any(|name| name == UPDATES)
+}
+
 /// The events of the account.
 #[derive(Debug)]
 pub(super) struct AccountStream {
@@ -216,7 +223,7 @@ impl Protocol for AccountStream {
     }
 
     fn then(&mut self, answered: u64) -> Vec<Hello> {
-        let text = json!({"action": "listen", "data": {"streams": ["trade_updates"]}});
+        let text = json!({"action": "listen", "data": {"streams": [UPDATES]}});
         let hello = Hello { id: SUBSCRIBE, text: text.to_string() };
         if answered == AUTHENTICATE { vec![hello] } else { Vec::new() }
     }
@@ -240,17 +247,20 @@ impl Protocol for AccountStream {
             "authorization" => refused(data.status.as_deref().unwrap_or("not authorized"), false),
             "listening" => match data.error {
                 Some(error) => refused(&error, true),
+                None if data.streams.as_deref().is_some_and(lacks_updates) => {
+                    Parsed::Over("the venue ended the subscription".to_owned())
+                }
                 None => Parsed::Answer { id: Some(SUBSCRIBE), outcome: Ok(()) },
             },
             // The fills of the stream have other ids than those of the records. The report says how
             // much is filled, so the fills are queried.
-            "trade_updates" => match data.order {
+            UPDATES => match data.order {
                 Some(mut order) => {
                     order.updated_at = data.timestamp.or(order.updated_at);
                     let report = map::report(ReportSource::Stream, &order, Vec::new())?;
                     Parsed::Data(AccountReport::Order(Box::new(report)))
                 }
-                None => other(data.event.as_deref().unwrap_or("trade_updates")),
+                None => other(data.event.as_deref().unwrap_or(UPDATES)),
             },
             name => other(name),
         })

@@ -190,6 +190,20 @@ fn recorded_orders_and_accounts_are_read() {
 }
 
 #[test]
+fn a_connection_without_the_stream_of_the_account_is_over() {
+    let stream = AccountStream::new(key());
+    let listening =
+        |data: Value| stream.read(&json!({"stream": "listening", "data": data}).to_string());
+    let subscribed = |parsed| matches!(parsed, Ok(Parsed::Answer { id: Some(_), outcome: Ok(()) }));
+    assert!(subscribed(listening(json!({"streams": ["trade_updates"]}))));
+    assert!(subscribed(listening(json!({}))), "it does not say");
+    for streams in [json!([]), json!(["account_updates"])] {
+        let parsed = listening(json!({"streams": streams}));
+        assert!(matches!(parsed, Ok(Parsed::Over(_))), "no events come any more: {parsed:?}");
+    }
+}
+
+#[test]
 fn an_account_is_dollars_and_shares_and_never_credit() {
     let account: Account = decoded(&json!({
         "account_number": "PA1", "status": "ACTIVE", "currency": "USD", "cash": "1000",

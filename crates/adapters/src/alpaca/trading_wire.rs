@@ -151,6 +151,9 @@ pub struct AccountData {
     /// An error, if the stream rejects a request.
     #[serde(default)]
     pub error: Option<String>,
+    /// `listening`: the streams that the connection has from now on.
+    #[serde(default)]
+    pub streams: Option<Vec<String>>,
     /// `trade_updates`: what happened.
     #[serde(default)]
     pub event: Option<String>,

@@ -1,5 +1,6 @@
 //! The port file: how a client on this machine finds the exchange.
 
+use super::protocol::Protocol;
 use crate::wire::sign::{DEMO_KEY, DEMO_SECRET, demo_private_key};
 use everwarm_runtime::files::write_whole;
 use serde::de::DeserializeOwned;
@@ -30,10 +31,13 @@ pub struct PortFile {
     pub api_key: String,
     /// The secret of the API key.
     pub api_secret: String,
+    /// The protocol of the exchange.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 impl PortFile {
-    /// The port file of a server.
+    /// The port file of a server with the usual protocol.
     #[must_use]
     pub fn new(port: u16, token: &str, pace: &str) -> PortFile {
         PortFile {
@@ -43,6 +47,7 @@ impl PortFile {
             pace: pace.to_owned(),
             api_key: DEMO_KEY.to_owned(),
             api_secret: DEMO_SECRET.to_owned(),
+            protocol: Protocol::default(),
         }
     }
 

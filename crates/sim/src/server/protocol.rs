@@ -4,11 +4,13 @@ use super::hub::user_frame;
 use crate::alpaca;
 use crate::exchange::{Exchange, SimFact};
 use crate::wire::events::events;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// A protocol of the exchange.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// Binance spot.
     #[default]

@@ -228,6 +228,7 @@ pub async fn start_on(store: Store, options: SimOptions) -> Result<SimHandle, Si
     let more = (protocol, counters, faults, requests);
     let (desk, sending) = Desk::open(books, market, clock, token.clone(), phase, more);
     let file = PortFile::new(addr.port(), &token, &pace.to_string());
+    let file = PortFile { protocol, ..file };
     file.write(&data_dir).map_err(io_error("cannot write the port file"))?;
     let server = tokio::spawn(run(Arc::clone(&desk), sending, listener, data_dir, idle_exit));
     Ok(SimHandle { addr, token, desk, server })
