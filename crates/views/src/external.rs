@@ -29,6 +29,7 @@ pub struct ExternalSignalView {
     /// The strategy, of the kind `external`.
     pub strategy: String,
     /// The symbol: `BTCUSDT`, or with the name of an exchange before it: `BINANCE:BTCUSDT`.
+    #[schema(pattern = "^([A-Za-z0-9_]{1,32}:)?[A-Z0-9.-]{1,16}$")]
     pub symbol: String,
     /// A buy opens the lot of the strategy, a sell closes it.
     #[schema(value_type = shapes::Side)]
