@@ -254,7 +254,9 @@ fn one_altered_byte_of_prices_by_hand_is_found() {
         let given = ask(&data, &asked);
         assert_eq!(given["state"], "done", "{given}");
     }
-    daemon.kill();
+    // After a kill, the last facts would not be on disk.
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
     let archive = Arc::new(Archive::open(&data.join(history::FILE)).unwrap());
     let facts = StoreFacts(Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap());
     let mut chosen = one_of_each(&facts.0);

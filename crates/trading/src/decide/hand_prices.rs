@@ -102,7 +102,14 @@ impl Decide {
                      without --stop"
                 ),
             ),
-            (stop, target) => Ok(ExitPrices { stop: stop.map(|(_, stop)| stop), target }),
+            (stop, target) => {
+                let stop = stop.map(|(_, stop)| stop);
+                if let Some(stop) = stop {
+                    // No venue would take the order.
+                    sizing::market(rule, lot, stop).map_err(too_small)?;
+                }
+                Ok(ExitPrices { stop, target })
+            }
         }
     }
 

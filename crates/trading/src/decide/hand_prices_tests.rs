@@ -195,6 +195,11 @@ fn a_sale_at_a_price_is_declined_with_a_reason() {
             "the stop 0.009 is below one tick of BTCUSDT: 0.01. Order with a higher --stop",
         ),
         (
+            sale(None, Some("3.3")),
+            "too-small",
+            "3 BTC rounds down to 3, worth less than the 10 that BTCUSDT asks for",
+        ),
+        (
             sale_of(Some(quantity("2.9")), Some("120"), None),
             "part",
             "a part of a lot is sold at the market; a limit or stop sells the whole lot. Order \
