@@ -2,7 +2,7 @@
 
 use super::problem::{Detail, Refusal, answered, problem, unanswered};
 use super::routes::{Api, PathWords, QueryWords, words};
-use super::signed::signature;
+use super::signed::{lacks_time, signature};
 use super::token::Token;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
@@ -182,6 +182,10 @@ async fn checked(api: &Api, request: Request) -> Result<(&'static str, Json), Re
     if signature.is_some_and(|signature| !api.changes.token.signs(&body, signature)) {
         let text = "this is not the hex HMAC-SHA256 of the body with the daemon's token as its key";
         return Err(Refused(Refusal::WrongToken, text.to_owned()));
+    }
+    if signature.is_some() && lacks_time(&body) {
+        let text = "a signed signal needs its time, like \"time\": \"2026-01-05T07:00:00Z\"";
+        return Err(Refused(Refusal::BadBody, text.to_owned()));
     }
     Ok((who, Json::received(body)))
 }

@@ -5,7 +5,7 @@ use super::chaos::HERE;
 use super::run::{put, sources};
 use crate::print::Printer;
 use crate::progress::Progress;
-use crate::sql_files::{self, Trade, write_trades};
+use crate::sql_files;
 use everwarm_config::{CheckDepth, Config, Given};
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
@@ -110,6 +110,9 @@ pub(super) fn time(text: &str) -> Result<UtcMs, String> {
 
 /// Runs a backtest and prints its result.
 pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    if args.parquet.is_some() {
+        sql_files::available()?;
+    }
     if let [a, b] = &args.compare[..] {
         let views = [play(args, Some(a), core, printer)?, play(args, Some(b), core, printer)?];
         if args.json {
@@ -127,33 +130,14 @@ pub fn run(args: &BacktestArgs, core: &Core, printer: Printer) -> Result<Exit, F
         printer.note(&format!("{}: written", file.display()));
     }
     if let Some(file) = &args.parquet {
-        let trades: Vec<Trade<'_>> = view.trades.iter().map(trade).collect();
-        write_trades(file, &trades).map_err(|e| sql_files::failure(&e))?;
-        let trades = count(trades.len() as u64, "trade");
+        sql_files::write_backtest(file, &view)?;
+        let trades = count(view.trades.len() as u64, "trade");
         printer.note(&format!("{}: written, with {trades}", file.display()));
     }
     if args.json {
         return printer.json(&view);
     }
     printer.lines(&lines(&view, printer.width)).map(|_| Exit::Fine)
-}
-
-/// A trade as a row of a file.
-fn trade(of: &BacktestTradeView) -> Trade<'_> {
-    Trade {
-        strategy: &of.strategy,
-        symbol: of.symbol,
-        opened: of.opened,
-        closed: of.closed,
-        quantity: of.quantity,
-        entry: of.entry,
-        exit: of.exit,
-        fees: of.fees,
-        profit: of.profit,
-        entry_regime: &of.entry_regime,
-        entry_reason: &of.entry_reason,
-        exit_reason: &of.exit_reason,
-    }
 }
 
 /// Plays a configuration.

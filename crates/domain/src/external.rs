@@ -13,6 +13,8 @@ pub const ID_MAX: usize = 64;
 pub const AGE_S: u32 = 120;
 /// Highest age that a sender may allow, seconds.
 pub const AGE_MAX_S: u32 = 3_600;
+/// How far the clock of a sender may be ahead, milliseconds.
+pub const AHEAD_MS: UtcMs = 60_000;
 
 /// A signal that an external program sends to a strategy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

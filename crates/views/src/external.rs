@@ -3,7 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::views::SignalView;
 use everwarm_domain::bounds;
-use everwarm_domain::external::{AGE_MAX_S, AGE_S, ExternalSignal};
+use everwarm_domain::external::{AGE_MAX_S, AGE_S, AHEAD_MS, ExternalSignal};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
@@ -15,8 +15,6 @@ use utoipa::ToSchema;
 
 /// Maximum number of characters of a reason.
 const REASON_MAX: usize = 500;
-/// How far the clock of a sender may be ahead, milliseconds.
-const AHEAD_MS: i64 = 60_000;
 
 /// A signal of an external program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

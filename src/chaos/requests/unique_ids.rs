@@ -10,6 +10,7 @@
 use super::{Name, cancels, name, placed};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::time::UtcMs;
+use everwarm_sim::alpaca::error::NOT_UNIQUE;
 use everwarm_sim::server::requests::{Answered, Asked, Entry};
 use std::collections::BTreeMap;
 
@@ -17,7 +18,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 struct Post {
     at: UtcMs,
-    /// Whether the venue rejected it, or a query did not find the order.
+    /// Whether the venue rejected it, or a query did not find the order. A rejection because the id
+    /// is known shows the contrary.
     absent: bool,
 }
 
@@ -86,7 +88,8 @@ impl Posts {
                 }
             }
             if let Some(post) = self.last.get_mut(&name) {
-                post.absent = (400..500).contains(&answered.status);
+                let rejected = (400..500).contains(&answered.status);
+                post.absent = rejected && answered.code != Some(NOT_UNIQUE);
             }
         }
         if asked.what != "GET order" || answered.status != 404 {
@@ -114,7 +117,12 @@ mod tests {
         }
 
         /// Adds a request and its response; none: it had no response.
-        fn ask(mut self, at: UtcMs, what: &str, status: Option<u16>) -> Log {
+        fn ask(self, at: UtcMs, what: &str, status: Option<u16>) -> Log {
+            self.coded(at, what, status, None)
+        }
+
+        /// The same with an error code.
+        fn coded(mut self, at: UtcMs, what: &str, status: Option<u16>, code: Option<i32>) -> Log {
             self.1 += 1;
             let symbol = if what == "GET order" { "" } else { "AAPL" };
             self.0.push(Entry::Asked(Asked {
@@ -130,7 +138,6 @@ mod tests {
                 legs: Vec::new(),
             }));
             if let Some(status) = status {
-                let code = None;
                 self.0.push(Entry::Answered(Answered { n: self.1, at, status, code }));
             }
             self
@@ -160,6 +167,8 @@ mod tests {
         for status in [403, 422, 429] {
             assert_eq!(Log::new().post(AT, Some(status)).post(AT + 1, Some(200)).verdict(), "");
         }
+        let known = Log::new().coded(AT, "POST order", Some(422), Some(NOT_UNIQUE));
+        assert!(known.post(AT + 1, Some(422)).verdict().contains("neither"), "it is there");
         let early = Log::new().ask(AT, "GET order", Some(404)).post(AT + 1, Some(0));
         assert!(early.post(AT + 2, Some(200)).verdict().contains("neither"), "it came before");
     }

@@ -4,13 +4,12 @@ use super::open_state::Tape;
 use super::paper_fills::PaperFills;
 use everwarm_domain::money::Decimal;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Millionths of one.
 const MILLION: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
 /// The costs of all symbols.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Costs {
     /// Fee of each side, as a fraction of the received asset.
     pub fee: Decimal,
@@ -30,20 +29,6 @@ impl Default for Costs {
         let fee = Decimal::from_parts(1, 0, 0, false, 3);
         let paper = PaperFills::default();
         Costs { fee, spread: Decimal::ZERO, slippage: Decimal::ONE, paper }
-    }
-}
-
-impl fmt::Debug for Costs {
-    /// Digests contain this text, so assumptions that are off are left out: it stays as it was
-    /// before there were any.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Costs { fee, spread, slippage, paper } = self;
-        let mut text = f.debug_struct("Costs");
-        text.field("fee", fee).field("spread", spread).field("slippage", slippage);
-        if !paper.is_off() {
-            text.field("paper", paper);
-        }
-        text.finish()
     }
 }
 

@@ -2,11 +2,11 @@
 //! it, and sizes, limits and exit rules apply as for every strategy.
 //!
 //! A signal is decided when it arrives, at the newest close of its symbol. Its id counts once, also
-//! over restarts: each symbol remembers its newest ids.
+//! over restarts: each symbol remembers an id for as long as the API accepts signals of its time.
 
 use super::setting::Setting;
 use super::{Strategy, StrategySignal, View};
-use everwarm_domain::external::ExternalSignal;
+use everwarm_domain::external::{AGE_MAX_S, AHEAD_MS, ExternalSignal};
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::money::Price;
 use everwarm_domain::order::ExitPrices;
@@ -14,8 +14,11 @@ use everwarm_domain::time::{Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-/// Most ids that a symbol remembers. The API refuses old signals, so an older id does not return.
-const KNOWN_MAX: usize = 200;
+/// How long an id is remembered, milliseconds: the highest age of a signal, and how far the clock
+/// of a sender may be ahead.
+const REMEMBERED_MS: UtcMs = (AGE_MAX_S as UtcMs) * 1_000 + AHEAD_MS;
+/// Most ids that a symbol remembers: more than one a second. Beyond that, new signals are ignored.
+const KNOWN_MAX: usize = 4_000;
 
 /// The strategy that takes the signals of an external program.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +33,10 @@ pub struct Section {}
 pub struct Memory {
     /// Time and price of the newest close.
     newest: Option<(UtcMs, Price)>,
-    /// Ids of the newest signals, the oldest first.
-    known: VecDeque<String>,
+    /// Ids of the newest signals with their times, UTC milliseconds, in the order of arrival.
+    known: VecDeque<(String, UtcMs)>,
+    /// The newest time of a signal.
+    latest: UtcMs,
 }
 
 impl Strategy for External {
@@ -66,13 +71,14 @@ impl Strategy for External {
         memory: &mut Memory,
         given: &ExternalSignal,
     ) -> Option<(FeatureHead, StrategySignal)> {
-        if memory.known.contains(&given.id) {
+        memory.latest = memory.latest.max(given.time);
+        let oldest = memory.latest.saturating_sub(REMEMBERED_MS);
+        memory.known.retain(|(_, time)| *time >= oldest);
+        let is_known = memory.known.iter().any(|(id, _)| *id == given.id);
+        if is_known || memory.known.len() >= KNOWN_MAX {
             return None;
         }
-        memory.known.push_back(given.id.clone());
-        if memory.known.len() > KNOWN_MAX {
-            memory.known.pop_front();
-        }
+        memory.known.push_back((given.id.clone(), given.time));
         // Without a close there is no price, and the decision declines an entry.
         let (time, close) = memory.newest.unwrap_or((0, Price::e8(0)));
         let head = FeatureHead { symbol: given.symbol, time, close };

@@ -218,10 +218,19 @@ fn a_signal_keeps_what_its_sender_gave() {
 #[test]
 fn the_memory_of_a_symbol_is_bounded() {
     let mut memory = Memory::default();
-    for number in 0..3 * KNOWN_MAX {
-        let signal = given(&number.to_string(), Side::Buy);
-        assert!(External::external(&Section {}, &mut memory, &signal).is_some());
-        assert!(External::external(&Section {}, &mut memory, &signal).is_none());
+    let mut takes = |number: i64, time: UtcMs| {
+        let signal = ExternalSignal { time, ..given(&number.to_string(), Side::Buy) };
+        External::external(&Section {}, &mut memory, &signal).is_some()
+    };
+    for number in 0..6_000 {
+        let time = number * 2_000;
+        assert!(takes(number, time) && !takes(number, time), "{number}");
+        // The API refuses what is older.
+        let hour = number - 1_800;
+        assert!(hour < 0 || !takes(hour, hour * 2_000), "{hour} is remembered");
     }
+    assert!(takes(0, 12_000_000), "as new as another one");
+    let more = (6_000..20_000).filter(|number| takes(*number, 12_000_000)).count();
+    assert!((2_000..4_000).contains(&more), "{more}");
     assert_eq!(memory.known.len(), KNOWN_MAX);
 }

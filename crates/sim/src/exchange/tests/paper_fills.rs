@@ -173,8 +173,4 @@ fn books_take_over_other_assumptions_and_keep_them() {
     let mut again = Exchange::default();
     again.load(&local.exchange().save()).expect("it reads what it wrote");
     assert_eq!(*again.costs(), costs);
-    // Digests of sweeps contain this text.
-    let text = format!("{:?}", Costs::default());
-    assert_eq!(text, "Costs { fee: 0.001, spread: 0, slippage: 1 }");
-    assert!(format!("{costs:?}").contains("volume_share: 0.1"));
 }
