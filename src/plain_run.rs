@@ -180,6 +180,7 @@ impl<'a> PlainRun<'a> {
             open: Vec::new(),
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         };
         self.input(now, Body::Venue(account))
     }

@@ -94,6 +94,7 @@ fn adjust(data: &Path) {
             open,
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         }),
         Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() }),
     ];

@@ -19,8 +19,8 @@ use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
-    Balance, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType, PanicTrade,
-    Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
+    Balance, Charge, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType,
+    PanicTrade, Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::settings::exits::ExitRule;
@@ -217,6 +217,12 @@ fn venues() -> Vec<Venue> {
             open: vec![(id(), symbol())],
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: vec![Charge {
+                what: "REG of 2026-09-08".into(),
+                asset: "USD".into(),
+                amount: odd(),
+                time: 3,
+            }],
         },
         Venue::PanicTraded {
             trades: vec![PanicTrade {

@@ -91,6 +91,7 @@ impl Tape {
                 open: Vec::new(),
                 unread: Vec::new(),
                 venue: VenueId::default(),
+                charges: Vec::new(),
             }),
         ]
     }

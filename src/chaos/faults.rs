@@ -7,16 +7,9 @@ use everwarm_sim::faults::{Fault, KINDS, Kind, Mode};
 /// Modes of wrong responses that need no wait by wall clock.
 const LIES: [Mode; 4] = [Mode::WrongTypes, Mode::HugeNumbers, Mode::Truncated, Mode::WrongContent];
 
-/// Kinds that a run at a venue of stocks does not have. Its streams announce no end, and end no
-/// subscription of an open connection. No message is marked as a closed bar, and no rejection is a
-/// ban.
-///
-/// `unknown-order` is left out because it moves a fill. The response to an order has no fills
-/// there. If it is lost and the first queries do not find the order, the fill is booked one close
-/// later. No fill is lost or doubled, but the equity of that close differs. `user-stream-ended`
-/// with lost responses moves a fill in the same way.
-const NOT_OF_STOCKS: [Kind; 5] =
-    [Kind::UnknownOrder, Kind::Shutdown, Kind::UserStreamEnded, Kind::OddBar, Kind::Banned];
+/// Kinds that a run at a venue of stocks does not have. Its streams announce no end, no message is
+/// marked as a closed bar, and no rejection is a ban.
+const NOT_OF_STOCKS: [Kind; 3] = [Kind::Shutdown, Kind::OddBar, Kind::Banned];
 
 /// Whether runs with this protocol have faults of a kind.
 #[must_use]
@@ -151,8 +144,7 @@ mod tests {
         let kinds: Vec<Kind> = known(Protocol::Alpaca, all()).iter().map(|it| it.kind).collect();
         let absent: Vec<Kind> =
             all().iter().map(|it| it.kind).filter(|it| !kinds.contains(it)).collect();
-        let first = [Kind::UnknownOrder, Kind::Shutdown, Kind::UserStreamEnded];
-        assert_eq!(absent, [&first[..], &[Kind::OddBar, Kind::Banned]].concat());
+        assert_eq!(absent, NOT_OF_STOCKS);
     }
 
     #[test]

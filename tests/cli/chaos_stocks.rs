@@ -53,16 +53,33 @@ fn kills_and_every_fault_of_a_venue_of_stocks_make_no_difference_over_a_night() 
     assert_eq!(report["closes"], CLOSES, "the night has none: {report}");
     assert!(times(&report, "kill", None) + times(&report, "panic", None) >= 6, "{report}");
     assert_eq!((times(&report, "crash", None), times(&report, "disk", None)), (4, 1), "{report}");
-    for kind in [Kind::NoAnswer, Kind::Duplicate] {
+    for kind in [Kind::NoAnswer, Kind::UnknownOrder, Kind::Duplicate] {
         assert!(times(&report, "venue", Some(kind.row().name)) > 0, "{kind:?}: {report}");
     }
-    let ends = [Kind::Shutdown, Kind::UserStreamEnded];
-    let absent = [&ends[..], &[Kind::UnknownOrder, Kind::OddBar, Kind::Banned]].concat();
+    let absent = [Kind::Shutdown, Kind::OddBar, Kind::Banned];
     let rows = report["struck"].as_array().unwrap();
     for row in KINDS {
         let is_row = |of: &&Value| of["what"] == "venue" && of["place"] == row.name;
         let listed = rows.iter().any(|of| is_row(&of));
         assert_eq!(listed, !absent.contains(&row.kind), "{}: {report}", row.name);
+    }
+}
+
+/// The response to an order has no fills there. Its report and the next queries are lost, too.
+#[test]
+fn a_fill_is_known_before_the_next_minute_however_many_responses_are_lost() {
+    let folder = Folder::new("chaos-stocks-fills");
+    let faults = [
+        r#"{"kind":"error-after","at":"POST order","chance":400}"#,
+        r#"{"kind":"unknown-order","value":3}"#,
+        r#"{"kind":"reset","chance":200}"#,
+        r#"{"kind":"user-stream-ended","chance":300,"times":60}"#,
+    ];
+    let plan = format!(r#"{{"protocol":"alpaca","faults":[{}]}}"#, faults.join(","));
+    let (code, out, err) = chaos(&folder, &["--plan", &plan]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    for fault in ["error-after", "unknown-order", "reset", "user-stream-ended"] {
+        assert!(out.contains(fault), "{out}");
     }
 }
 

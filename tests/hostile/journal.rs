@@ -49,6 +49,7 @@ fn poison(data: &Path) {
             open,
             unread,
             venue: VenueId::default(),
+            charges: Vec::new(),
         }),
         Body::Market(Market::close(time, bars.clone(), Vec::new())),
         Body::Market(Market::close(

@@ -247,7 +247,8 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
             Ok(account) => {
                 let (balances, unread) = map::balances(&account.balances, false);
                 let (life, time, open, venue) = (1, desk.time, Vec::new(), VenueId::default());
-                let account = Venue::Account { life, time, balances, open, unread, venue };
+                let charges = Vec::new();
+                let account = Venue::Account { life, time, balances, open, unread, venue, charges };
                 desk.give(Body::Venue(account));
             }
             Err(_) => *refused += 1,
@@ -352,6 +353,7 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
                 open,
                 unread,
                 venue: VenueId::default(),
+                charges: Vec::new(),
             })
         }
         _ if living.is_empty() => Body::Operator(Operator::Clock { time: desk.time }),
@@ -426,6 +428,7 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
         open,
         unread,
         venue: VenueId::default(),
+        charges: Vec::new(),
     }));
     let mut sides = Vec::new();
     for (at, price) in (1..).zip(["50000", "49900", "49800", "52000", "53000", "600"]) {

@@ -196,6 +196,7 @@ impl Desk {
                 can_trade: true,
                 balances: books.local.account(),
                 unread: Vec::new(),
+                charges: Vec::new(),
             }),
             Request::OpenOrders { symbol } => {
                 let exchange = books.local.exchange();

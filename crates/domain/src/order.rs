@@ -471,6 +471,20 @@ pub enum Response {
     },
 }
 
+/// An amount that the venue took from the account and that no fill reports, like the fees of the
+/// authorities for the sales of a day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// What it is for, in the venue's words.
+    pub what: String,
+    /// The asset.
+    pub asset: String,
+    /// The amount; negative: the venue gave it back.
+    pub amount: Decimal,
+    /// When the venue took it.
+    pub time: UtcMs,
+}
+
 /// Balance of one asset at the venue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balance {

@@ -60,8 +60,8 @@ pub struct Board {
     reach: AtomicI64,
     /// In lockstep, what the last released minute did to our orders.
     traded: Mutex<Arc<Traded>>,
-    /// In lockstep, the released market time up to which the gateway knows its orders.
-    followed: AtomicI64,
+    /// In lockstep, the part of `traded` that the gateway knows from reports.
+    followed: Mutex<Arc<Traded>>,
     /// In lockstep, whether an order is not final, so that it may trade in the next minute.
     resting: AtomicBool,
     /// In lockstep, the market time up to which closes may be appended.
@@ -332,19 +332,23 @@ impl Board {
         Arc::clone(&self.traded.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// In lockstep: the gateway knows its orders up to this released market time. `resting`:
-    /// whether one of them is not final.
-    pub fn write_followed(&self, market: UtcMs, resting: bool) {
+    /// In lockstep: the gateway knows its orders as they are after `traded`. `resting`: whether one
+    /// of them is not final.
+    pub fn write_followed(&self, traded: &Arc<Traded>, resting: bool) {
         self.resting.store(resting, Release);
-        if self.followed.fetch_max(market, AcqRel) < market {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *followed, Arc::clone(traded));
+        drop(followed);
+        if before != *traded {
             self.changed.notify_waiters();
         }
     }
 
-    /// See [`Board::write_followed`].
+    /// In lockstep: whether the gateway knows all that was published by [`Board::write_traded`].
     #[must_use]
-    pub fn followed(&self) -> UtcMs {
-        self.followed.load(Acquire)
+    pub fn follows_all(&self) -> bool {
+        let followed = Arc::clone(&self.followed.lock().unwrap_or_else(PoisonError::into_inner));
+        followed == self.traded()
     }
 
     /// In lockstep: whether an order may trade in the next minute.

@@ -478,6 +478,7 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
                 open,
                 unread,
                 venue: VenueId::default(),
+                charges: Vec::new(),
             }),
         )
     };

@@ -24,6 +24,9 @@
 //! is an adjustment, too. A sale by `everwarm panic` is booked as an exit, from the oldest lot
 //! first.
 //!
+//! The venue may take fees that no fill reports. If the cash lacks exactly the sum of the last
+//! ones, they are booked: cash and equity fall. They are a loss of no lot.
+//!
 //! An implausible balance changes nothing: the last known balance stays. If the asset is ours, it
 //! is a conflict until the balance can be read.
 //!
@@ -56,7 +59,7 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::{self, Decimal, Price};
-use everwarm_domain::order::{Balance, Side};
+use everwarm_domain::order::{Balance, Charge, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
@@ -226,12 +229,12 @@ impl Ledger {
         assets.into_iter().map(line).collect()
     }
 
-    fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
+    fn account(&mut self, n: u64, balances: &[Balance], unread: &[String], charges: &[Charge]) {
         let (theirs, unread) = believed(balances, unread);
         let conflicts = if self.quote.is_none() {
             self.baseline(theirs, &unread, balances.len())
         } else {
-            self.compare(&theirs, &unread)
+            self.compare(&theirs, &unread, charges)
         };
         self.picture = Some(Picture { n, conflicts });
     }
@@ -268,7 +271,9 @@ impl Ledger {
         &mut self,
         theirs: &BTreeMap<&str, Decimal>,
         unread: &BTreeSet<&str>,
+        charges: &[Charge],
     ) -> Vec<Conflict> {
+        self.pay(theirs, unread, charges);
         let ours = self.ours();
         let assets: BTreeSet<&str> = theirs.keys().chain(ours.keys()).copied().collect();
         let foreign = self.foreign.keys().map(String::as_str);
@@ -324,6 +329,31 @@ impl Ledger {
         }
         (self.missing, self.aside) = (missing, aside);
         conflicts
+    }
+
+    /// Takes the last charges from the cash, if they are exactly what it lacks.
+    fn pay(
+        &mut self,
+        theirs: &BTreeMap<&str, Decimal>,
+        unread: &BTreeSet<&str>,
+        charges: &[Charge],
+    ) {
+        let Some(quote) = self.quote.as_deref().filter(|quote| !unread.contains(quote)) else {
+            return;
+        };
+        let amount = |of: &BTreeMap<String, Decimal>| of.get(quote).copied().unwrap_or_default();
+        let ours = self.ours().get(quote).copied().unwrap_or_default();
+        let expected = ours.saturating_add(amount(&self.foreign));
+        let theirs = theirs.get(quote).copied().unwrap_or_default();
+        let lacks = expected.saturating_sub(theirs).saturating_sub(amount(&self.aside));
+        let mut sum = Decimal::ZERO;
+        let paid = charges.iter().rev().filter(|charge| charge.asset == quote).any(|charge| {
+            sum = sum.saturating_add(charge.amount);
+            sum == lacks
+        });
+        if paid && lacks > Decimal::ZERO {
+            shrink(&mut self.cash, lacks);
+        }
     }
 
     fn resolved(&mut self, key: Key, conflict: &Conflict, accept: Accept) {
@@ -438,8 +468,8 @@ impl Stage for Ledger {
                     self.settings = settings;
                 }
             }
-            Body::Venue(Venue::Account { balances, unread, .. }) => {
-                self.account(fact.key.n, balances, unread);
+            Body::Venue(Venue::Account { balances, unread, charges, .. }) => {
+                self.account(fact.key.n, balances, unread, charges);
             }
             Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
                 if client_id.is_panic() =>

@@ -18,7 +18,18 @@ fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
 
 /// Applies an account and its comparison in one input; returns the ledger's facts.
 fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
+    charged(ledger, n, all, &[])
+}
+
+/// The same for an account of which the venue took these amounts of an asset, the last one last.
+fn charged(ledger: &mut Ledger, n: u64, all: &[(&str, &str)], charges: &[(&str, &str)]) -> String {
     let (life, time, open) = (1, 0, Vec::new());
+    let charge = |(amount, asset): &(&str, &str)| Charge {
+        what: "REG".to_owned(),
+        asset: (*asset).to_owned(),
+        amount: dec(amount),
+        time,
+    };
     let account = Venue::Account {
         life,
         time,
@@ -26,6 +37,7 @@ fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
         open,
         unread: Vec::new(),
         venue: VenueId::default(),
+        charges: charges.iter().map(charge).collect(),
     };
     let facts = facts_of(ledger, &input(n, Body::Venue(account)));
     assert!(facts.is_empty(), "the orders are compared first");
@@ -384,4 +396,30 @@ impl Ledger {
         );
         crate::testing::old_state(FORMAT_BEFORE_LOTS, &state)
     }
+}
+
+#[test]
+fn fees_that_no_fill_reports_are_booked_if_they_are_exactly_what_the_cash_lacks() {
+    let mut ledger = ready();
+    let mut compare = |n: u64, usdt: &str, charges: &[(&str, &str)]| {
+        charged(&mut ledger, n, &[("BNB", "2"), ("BTC", "0.5"), ("USDT", usdt)], charges)
+    };
+    let cash = |amount: &str| format!("cash {amount} foreign [2 BNB, 0.5 BTC] conflicts []");
+    let lacks = |ours: &str, theirs: &str| {
+        let conflict = format!("{ours} USDT: {ours} ours and 0 foreign / {theirs} USDT");
+        format!("cash {ours} foreign [2 BNB, 0.5 BTC] conflicts [{conflict}]")
+    };
+    let (old, reg, taf) = (("3", "USDT"), ("0.03", "USDT"), ("0.01", "USDT"));
+    let other = ("0.04", "BNB");
+    assert_eq!(compare(4, "10000", &[old]), cash("10000"), "it was taken before the books began");
+    assert_eq!(compare(5, "9999.96", &[old]), lacks("10000", "9999.96"));
+    assert_eq!(compare(6, "9999.96", &[old, other]), lacks("10000", "9999.96"));
+    assert_eq!(compare(7, "9999.96", &[old, reg, taf, other]), cash("9999.96"));
+    assert_eq!(compare(8, "9999.96", &[old, reg, taf]), cash("9999.96"), "once");
+    assert_eq!(compare(9, "9999.91", &[old, reg, taf]), lacks("9999.96", "9999.91"));
+    let back = ("-0.01", "USDT");
+    assert_eq!(compare(10, "9999.94", &[old, reg, taf, reg, back]), cash("9999.94"));
+    // They are a loss, no adjustment.
+    let equity = words(&facts_of(&mut ledger, &input(11, close("BTCUSDT", 1, 100))));
+    assert_eq!(equity, "equity 9999.94 cash 9999.94");
 }

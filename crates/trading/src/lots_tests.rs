@@ -67,8 +67,8 @@ fn account(books: &mut Books, btc: &str, usdt: &str) -> Vec<Conflict> {
     };
     let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
     let (open, unread) = (Vec::new(), Vec::new());
-    let account =
-        Venue::Account { life: 1, time: 0, balances, open, unread, venue: VenueId::default() };
+    let (time, venue, charges) = (0, VenueId::default(), Vec::new());
+    let account = Venue::Account { life: 1, time, balances, open, unread, venue, charges };
     let n = next();
     facts_of(books, &input(n, Body::Venue(account)));
     let compared = Order::Compared { life: 1, conflicts: Vec::new() };
@@ -466,8 +466,8 @@ fn two_sales_together_sell_no_more_than_the_account_has() {
     let free = dec("4");
     let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
     let (open, unread) = (Vec::new(), Vec::new());
-    let account =
-        Venue::Account { life: 1, time: 0, balances, open, unread, venue: VenueId::default() };
+    let (time, venue, charges) = (0, VenueId::default(), Vec::new());
+    let account = Venue::Account { life: 1, time, balances, open, unread, venue, charges };
     facts_of(&mut stage, &input(5, Body::Venue(account)));
     facts_of(&mut stage, &fact(5, 800, reconciled(1, "9000")));
     let appended = decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)]);

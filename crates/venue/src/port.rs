@@ -12,7 +12,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
-    Balance, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
+    Balance, Charge, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{Timeframe, UtcMs, WallMs};
@@ -226,6 +226,9 @@ pub struct AccountPicture {
     pub balances: Vec<Balance>,
     /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
+    /// The last amounts that the venue took and that no fill reports, by time. Empty where fills
+    /// report every fee.
+    pub charges: Vec<Charge>,
 }
 
 /// A trade of the account.

@@ -428,9 +428,9 @@ mod tests {
                 locked: Decimal::ZERO,
             };
             let balances = [("BTC", "3"), ("USDT", "500")].map(balance).to_vec();
-            let (open, unread) = (Vec::new(), Vec::new());
+            let (open, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
             let venue = VenueId::default();
-            Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue })
+            Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue, charges })
         };
         let shown = |view: &ReconcileView| {
             let btc = view.balances.iter().find(|row| row.asset == "BTC").unwrap();
@@ -478,6 +478,7 @@ mod tests {
             open: vec![(ClientOrderId("ew-1".to_owned()), sym("BTCUSDT"))],
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         });
         let facts = [changed(OrderStatus::Open), account, changed(OrderStatus::Cancelled)];
         let facts = (1..).zip(facts).map(|(n, body)| fact(n, 0, body)).collect();

@@ -14,7 +14,7 @@ use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::odd::Oddity;
 use everwarm_domain::order::{
-    Balance, ExitPrices, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType,
+    Balance, Charge, ExitPrices, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType,
     ReportSource, RequestKind, Response, Side,
 };
 use everwarm_domain::quarantine::Quarantine;
@@ -274,9 +274,11 @@ fn describe_venue(venue: &Venue) -> String {
             "queried at {}, the venue has no order {client_id} and no trade of it",
             clock(*asked)
         ),
-        Venue::Account { balances, open, .. } => {
+        Venue::Account { balances, open, charges, .. } => {
             let open = count(open.len() as u64, "open order");
-            format!("account at the venue: {}; {open}", describe_balances(balances))
+            let fee = |it: &Charge| format!("; fee {} {} ({})", it.amount, it.asset, it.what);
+            let fees: String = charges.iter().map(fee).collect();
+            format!("account at the venue: {}; {open}{fees}", describe_balances(balances))
         }
         Venue::PanicTraded { trades, .. } => {
             let orders: BTreeSet<&ClientOrderId> = trades.iter().map(|t| &t.client_id).collect();

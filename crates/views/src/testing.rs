@@ -197,6 +197,7 @@ fn account() -> Body {
         open: vec![],
         unread: Vec::new(),
         venue: VenueId::default(),
+        charges: Vec::new(),
     })
 }
 

@@ -87,7 +87,7 @@ impl Venue for AlpacaClient {
                     Report::Instruments(it.instruments(&symbols).await?)
                 }
                 Request::Hours => Report::Hours(it.hours().await?),
-                Request::Volumes => {
+                Request::Days => {
                     return Err(unsupported("Alpaca lists no volumes of all symbols"));
                 }
                 Request::LastPrice { symbol } => Report::Price(it.bars().last_price(symbol).await?),
@@ -186,6 +186,7 @@ impl Source for AlpacaClient {
             // The venue accepts one connection. It carries the first symbols, see `bar_session`;
             // the bars of the others come from the records.
             per_connection: usize::MAX,
+            per_minute: 160,
         }
     }
 

@@ -10,14 +10,14 @@ use super::hosts::Hosts;
 use super::map;
 use super::past_bars;
 use super::stream::{AccountStream, BarStream};
-use super::trading_wire::{Account, Clock, Day, Fill, Order, Position};
+use super::trading_wire::{Account, Clock, Day, Fee, Fill, Order, Position};
 use super::wire::{Asset, instant, short};
 use super::{HEADERS, Key};
 use crate::json::decode;
 use crate::keyed::{percent_encode, ticker};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::order::{OrderIntent, OrderReport, ReportSource, VenueFill};
+use everwarm_domain::order::{Charge, OrderIntent, OrderReport, ReportSource, VenueFill};
 use everwarm_domain::time::{DAY, UtcMs};
 use everwarm_domain::venue_ids::VenueOrderId;
 use everwarm_venue::Opening;
@@ -49,6 +49,8 @@ const ORDERS: usize = 500;
 const FILLS: usize = 100;
 /// Most pages of fills and of orders for one query.
 const PAGES: usize = 400;
+/// Days before now whose fees are read.
+const FEE_DAYS: i64 = 60;
 /// Days of the calendar that are requested before and after today.
 const CALENDAR: [i64; 2] = [30, 30];
 /// How often a clock that jumped is read again.
@@ -216,11 +218,33 @@ impl AlpacaClient {
         Ok(Hours { sessions: Some(sessions), zone: Some(zone) })
     }
 
-    /// Dollars and shares.
+    /// Dollars and shares, and the fees of the last days. The cash is read before the fees, so each
+    /// fee that it lacks is among them.
     pub(super) async fn account(&self) -> Result<AccountPicture, VenueError> {
         let account: Account = self.get("/v2/account".to_owned()).await?;
         let positions: Vec<Position> = self.get("/v2/positions".to_owned()).await?;
-        readable(Kind::Read, map::account(&account, &positions))
+        let picture = readable(Kind::Read, map::account(&account, &positions))?;
+        Ok(AccountPicture { charges: self.charges().await?, ..picture })
+    }
+
+    /// The last fees, by time. One that cannot be read is left out: if it was taken, the account
+    /// differs from the books.
+    async fn charges(&self) -> Result<Vec<Charge>, VenueError> {
+        let after = encoded(&before(self.now().saturating_sub(FEE_DAYS * DAY))?);
+        let kind = "/v2/account/activities/FEE";
+        let path = format!("{kind}?direction=desc&page_size={FILLS}&after={after}");
+        let rows: Vec<Box<RawValue>> = self.get(path).await?;
+        let mut charges = Vec::with_capacity(rows.len().min(FILLS));
+        // The venue's order within a time is kept, the oldest first.
+        for row in rows.iter().take(FILLS).rev() {
+            let fee = decode::<Fee>("fee", row.get().as_bytes());
+            match fee.and_then(|fee| map::charge(&fee)) {
+                Ok(charge) => charges.extend(charge),
+                Err(why) => tracing::warn!(why, "left out a fee"),
+            }
+        }
+        charges.sort_by_key(|charge: &Charge| charge.time);
+        Ok(charges)
     }
 
     /// Open orders, sorted by the venue's id.

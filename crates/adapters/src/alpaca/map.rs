@@ -3,7 +3,7 @@
 //! Fills come only from the records of the account. Those of the stream have other ids, so a trade
 //! would count twice.
 
-use super::trading_wire::{Account, Day, Fill, Order, Position};
+use super::trading_wire::{Account, Day, Fee, Fill, Order, Position};
 use super::wire::{Asset, QUOTE, STOCK, instant, short};
 use crate::bar_rows::RowDecimal;
 use everwarm_domain::bounds;
@@ -11,8 +11,8 @@ use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{
-    Balance, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side, TimeInForce,
-    VenueFill,
+    Balance, Charge, OrderIntent, OrderReport, OrderStatus, OrderType, ReportSource, Side,
+    TimeInForce, VenueFill,
 };
 use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::time::UtcMs;
@@ -196,7 +196,33 @@ pub fn account(account: &Account, positions: &[Position]) -> Result<AccountPictu
     unread.sort_unstable();
     let can_trade =
         account.status == "ACTIVE" && !account.trading_blocked && !account.account_blocked;
-    Ok(AccountPicture { id: account.account_number.clone(), can_trade, balances, unread })
+    let (id, charges) = (account.account_number.clone(), Vec::new());
+    Ok(AccountPicture { id, can_trade, balances, unread, charges })
+}
+
+/// A fee that the venue took at the end of a day; none if it is not taken yet.
+///
+/// # Errors
+/// A value is missing or implausible, or it is not in dollars.
+pub fn charge(fee: &Fee) -> Result<Option<Charge>, String> {
+    let wrong = |why: &str| format!("fee {:?}: {why}", short(&fee.id));
+    if fee.status.as_deref().is_some_and(|status| status != "executed") {
+        return Ok(None);
+    }
+    if let Some(currency) = fee.currency.as_deref().filter(|currency| *currency != QUOTE) {
+        return Err(wrong(&format!("it is in {:?}, not in {QUOTE}", short(currency))));
+    }
+    bounds::amount("amount", fee.net_amount.abs()).map_err(|why| wrong(&why))?;
+    let of_day = || fee.date.as_ref().map(|date| format!("{date}T00:00:00Z"));
+    let time = fee.created_at.clone().or_else(of_day);
+    let time = instant(&time.ok_or_else(|| wrong("it has no time"))?)?;
+    let kind = fee.activity_sub_type.as_deref().unwrap_or("fee");
+    let what = match &fee.date {
+        Some(date) => format!("{} of {}", short(kind), short(date)),
+        None => short(kind),
+    };
+    let amount = -fee.net_amount.normalize();
+    Ok(Some(Charge { what, asset: QUOTE.to_owned(), amount, time }))
 }
 
 fn cash(account: &Account) -> Result<Balance, String> {

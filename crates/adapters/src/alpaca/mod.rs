@@ -37,8 +37,8 @@ pub const PUBLIC: PublicSource = PublicSource {
     open: past_bars::open,
 };
 
-/// Alpaca as a venue, as the configuration sees it. Accounts with real money pay fees that no fill
-/// reports, so only paper accounts are supported.
+/// Alpaca as a venue, as the configuration sees it. It was never tried with real money, so only
+/// paper accounts are supported.
 pub const EXTERNAL: External = External {
     kind: "alpaca",
     title: "Alpaca",

@@ -1,4 +1,6 @@
 //! Orders, the account and the streams: recorded messages, and a server that plays responses.
+//!
+//! Over 500 lines: a test for each kind of message and each request.
 
 use super::Key;
 use super::client::AlpacaClient;
@@ -411,6 +413,52 @@ async fn a_key_is_in_no_error() {
     let (_, headers) = server.asked().remove(0);
     assert_eq!(headers["apca-api-key-id"], KEYS[0]);
     assert_eq!(headers["apca-api-secret-key"], KEYS[1]);
+}
+
+#[tokio::test]
+async fn an_account_has_the_fees_that_were_taken_by_time() {
+    let (server, address) = Played::start().await;
+    let it = client(&address);
+    let fee = |number: u32, name: &str, amount: &str| {
+        json!({
+            "id": format!("20260102000000000::{number}"), "activity_type": "FEE",
+            "activity_sub_type": name, "date": "2026-01-02",
+            "created_at": format!("2026-01-03T01:0{number}:00.5Z"), "net_amount": amount,
+            "description": format!("{name} fee"), "status": "executed", "currency": "USD",
+        })
+    };
+    let with = |member: &str, value: &str| {
+        let mut fee = fee(1, "REG", "-9");
+        fee[member] = json!(value);
+        fee
+    };
+    let mut bare = fee(0, "CAT", "-0.01");
+    for member in ["created_at", "status", "currency"] {
+        bare.as_object_mut().unwrap().remove(member);
+    }
+    let rows = [
+        fee(7, "REG", "-0.03"),
+        with("status", "pending"),
+        with("currency", "EUR"),
+        with("net_amount", "much"),
+        fee(2, "TAF", "-0.010"),
+        bare,
+    ];
+    server.play(
+        200,
+        &[],
+        &json!({"status": "ACTIVE", "cash": "5", "buying_power": "5"}).to_string(),
+    );
+    server.play(200, &[], "[]");
+    server.play(200, &[], &json!(rows).to_string());
+    let picture = it.account().await.unwrap();
+    let shown = picture.charges.iter().map(|it| format!("{} {} {}", it.what, it.amount, it.asset));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        ["CAT of 2026-01-02 0.01 USD", "TAF of 2026-01-02 0.01 USD", "REG of 2026-01-02 0.03 USD"]
+    );
+    let (asked, _) = server.asked().remove(2);
+    assert!(asked.contains("/v2/account/activities/FEE?direction=desc"), "{asked}");
 }
 
 #[test]

@@ -103,6 +103,32 @@ pub struct Position {
     pub qty_available: Option<Decimal>,
 }
 
+/// A fee of the account: a row of `GET /v2/account/activities/FEE`. The venue takes the fees of a
+/// day at its end: <https://docs.alpaca.markets/docs/regulatory-fees>.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Fee {
+    /// Its id: the date, then a number.
+    pub id: String,
+    /// `REG`, `TAF`, `CAT` or another one.
+    #[serde(default)]
+    pub activity_sub_type: Option<String>,
+    /// The day of the trades, like `2026-11-27`.
+    #[serde(default)]
+    pub date: Option<String>,
+    /// When it was taken.
+    #[serde(default)]
+    pub created_at: Option<String>,
+    /// The change of the cash, negative.
+    #[serde(deserialize_with = "amount")]
+    pub net_amount: Decimal,
+    /// `executed`, if it was taken.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// The currency.
+    #[serde(default)]
+    pub currency: Option<String>,
+}
+
 /// The response to `GET /v2/clock`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Clock {

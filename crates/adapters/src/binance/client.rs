@@ -308,7 +308,8 @@ impl BinanceClient {
         let account: wire::Account = self.signed_read("/api/v3/account", query, cost).await?;
         let (balances, unread) = map::balances(&account.balances, false);
         let id = account.uid.map(|uid| uid.to_string());
-        Ok(AccountPicture { id, can_trade: account.can_trade, balances, unread })
+        let charges = Vec::new();
+        Ok(AccountPicture { id, can_trade: account.can_trade, balances, unread, charges })
     }
 
     /// Open orders, sorted by the venue's id. Weight 6, for all symbols 80.

@@ -480,9 +480,10 @@ impl Body {
                 }
                 Venue::Requested(_) | Venue::Responded { .. } => 3 * TEXT,
                 Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
-                Venue::Account { balances, open, .. } => {
+                Venue::Account { balances, open, charges, .. } => {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
-                    flat + (balances.len() + open.len()) * TEXT
+                    let charged = size_of_val(charges.as_slice()) + 2 * charges.len() * TEXT;
+                    flat + charged + (balances.len() + open.len()) * TEXT
                 }
                 Venue::PanicTraded { trades, .. } => {
                     size_of_val(trades.as_slice()) + trades.len() * 3 * TEXT

@@ -18,7 +18,7 @@ use super::manual::Request;
 use super::market::RolledBar;
 use super::money::Decimal;
 use super::order::{
-    Balance, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
+    Balance, Charge, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
     SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
@@ -108,6 +108,9 @@ pub enum Venue {
         /// The venue of the account.
         #[serde(default)]
         venue: VenueId,
+        /// The last amounts that the venue took and that no fill reports, by time.
+        #[serde(default)]
+        charges: Vec<Charge>,
     },
     /// Trades of `everwarm panic`. They are fetched when the books do not explain a balance. A
     /// trade may be reported again and counts once.

@@ -361,7 +361,7 @@ impl State {
             }
             Verdict::Stands(picture) => {
                 let open = picture.open();
-                let Picture { balances, unread, .. } = picture;
+                let Picture { balances, unread, charges, .. } = picture;
                 let searches = outgoing.expected.searches(&balances, &[]);
                 let account = Venue::Account {
                     life,
@@ -370,6 +370,7 @@ impl State {
                     open,
                     unread,
                     venue: self.world.venue.id(),
+                    charges,
                 };
                 if searches.is_empty() {
                     let account = vec![Body::Venue(account)];

@@ -526,7 +526,7 @@ async fn reconcile_account(
     world.venue.check_order_counts().await.map_err(no)?;
     let mut open: Vec<_> = open.into_iter().map(|o| (o.client_id, o.symbol)).collect();
     open.sort();
-    let AccountPicture { mut balances, unread, .. } = picture;
+    let AccountPicture { mut balances, unread, charges, .. } = picture;
     balances.sort_by(|a, b| a.asset.cmp(&b.asset));
     let searches = expected.searches(&balances, &unexplained::reports(bodies, applied));
     let (panicked, error) = unexplained::fetch(world, &searches, orders).await;
@@ -551,6 +551,7 @@ async fn reconcile_account(
         open,
         unread,
         venue: world.venue.id(),
+        charges,
     }));
     Ok(())
 }

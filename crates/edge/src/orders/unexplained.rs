@@ -310,6 +310,7 @@ mod tests {
             open,
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         };
         expected.fold(&input(n, Body::Venue(account)));
         let conflict = |about: &&str| Conflict {

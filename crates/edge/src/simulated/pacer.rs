@@ -12,6 +12,10 @@
 //! ended. So the close meets the same state in every run. While an order rests, no minute is
 //! released before the last close is on disk.
 //!
+//! An order may also trade as soon as it is sent. The response of some venues does not report that,
+//! and the message of the stream may be late or lost. So before a minute is released, the exchange
+//! is queried for what traded since the last one, and the gateway queries these orders, too.
+//!
 //! Time also stands still while the private stream is being subscribed, for a while. Otherwise
 //! requests signed for a past minute are rejected, and the stream lags behind a fast market.
 
@@ -177,6 +181,12 @@ async fn lead(world: &World, ended: &watch::Sender<bool>) {
                     tokio::time::sleep(RETRY).await;
                     continue;
                 }
+                if world.follows_orders() && world.board.has_resting_orders() {
+                    standing = raise(world, &**wheel, &standing).await;
+                    if !world.board.follows_all() {
+                        continue;
+                    }
+                }
                 let to = next.max(standing.now);
                 world.board.write_reach(to);
                 world.chaos().point(Site::BeforeSend, NAME);
@@ -245,7 +255,7 @@ fn keeps_closes_out(world: &World, standing: &Standing) -> Option<Wait> {
     if !world.follows_orders() || board.open_until() >= standing.market {
         return None;
     }
-    let known = board.followed() >= standing.market && board.rest(gateway::NAME, n) != Rest::Busy;
+    let known = board.follows_all() && board.rest(gateway::NAME, n) != Rest::Busy;
     if !known || !world.journal.settled() || world.journal.head() != n {
         return Some(Wait::Work);
     }
@@ -260,6 +270,9 @@ fn keeps_closes_out(world: &World, standing: &Standing) -> Option<Wait> {
 fn waits(world: &World, standing: &Standing) -> Wait {
     if let Some(wait) = keeps_closes_out(world, standing) {
         return wait;
+    }
+    if world.follows_orders() && !world.board.follows_all() {
+        return Wait::Work;
     }
     let n = world.journal.head();
     // A minute in which only other symbols traded is no close of ours.

@@ -50,6 +50,12 @@ pub fn asset(symbol: Symbol) -> String {
     hashed(&["asset", symbol.as_str()])
 }
 
+/// The number of a fee of the account, by its date and its name.
+#[must_use]
+pub fn fee(exchange: &Exchange, date: &str, name: &str) -> String {
+    hashed(&["fee", &account(exchange), date, name])
+}
+
 /// The id of the account of these books.
 #[must_use]
 pub fn account(exchange: &Exchange) -> String {

@@ -1,7 +1,8 @@
 //! The protocol of Alpaca over the same books: trading and market data on one port.
 //!
-//! Shares are whole, and there is no commission. Every order id is a UUID that contains the number
-//! of the order, so it survives a restart. A client id is used up for good.
+//! Shares are whole. There is no commission, but sales cost [`fees`] of the authorities. Every
+//! order id is a UUID that contains the number of the order, so it survives a restart. A client id
+//! is used up for good.
 //!
 //! The request log and the faults name requests by their subject, with the words of the other
 //! protocol: `POST order` is the placement of an order in both.
@@ -13,6 +14,7 @@ pub mod calendar;
 pub mod data;
 pub mod error;
 pub mod events;
+pub mod fees;
 pub mod ids;
 pub mod new_order;
 pub mod new_york;

@@ -3,7 +3,7 @@
 use super::error::{self, translated};
 use super::query::Query;
 use super::routes::Route;
-use super::{account, activities, bars, calendar, orders, place, quotes};
+use super::{account, activities, bars, calendar, fees, orders, place, quotes};
 use crate::exchange::Order;
 use crate::faults::{Falsified, Hit, Subject};
 use crate::server::connections::Line;
@@ -170,7 +170,8 @@ fn subject(desk: &Desk, call: &Call) -> Subject {
         | Route::Clock
         | Route::Calendar
         | Route::CancelAll
-        | Route::Fills => (String::new(), String::new()),
+        | Route::Fills
+        | Route::Fees => (String::new(), String::new()),
     };
     Subject { symbol, id, legs: Vec::new() }
 }
@@ -282,7 +283,8 @@ async fn answer(desk: &Desk, call: &Call) -> Result<Done, ApiError> {
         | Route::Orders
         | Route::Order(_)
         | Route::OrderByClient
-        | Route::Fills => looked_up(desk, &call.route, query).map(|value| Done::ok(&value)),
+        | Route::Fills
+        | Route::Fees => looked_up(desk, &call.route, query).map(|value| Done::ok(&value)),
     }
 }
 
@@ -300,6 +302,8 @@ fn looked_up(desk: &Desk, route: &Route, query: Query<'_>) -> Result<Value, ApiE
         Route::Order(id) => orders::by_id(exchange, id, query),
         Route::OrderByClient => orders::by_client(exchange, query),
         Route::Fills => activities::fills(exchange, query),
+        Route::Fees if desk.takes_fees() => fees::activities(exchange, query),
+        Route::Fees => Ok(Value::Array(Vec::new())),
         Route::Place
         | Route::Cancel(_)
         | Route::CancelAll
@@ -332,7 +336,8 @@ fn market_data(desk: &Desk, route: &Route, query: Query<'_>) -> Result<String, A
         | Route::OrderByClient
         | Route::Cancel(_)
         | Route::CancelAll
-        | Route::Fills => Err(ApiError::internal()),
+        | Route::Fills
+        | Route::Fees => Err(ApiError::internal()),
     })
 }
 

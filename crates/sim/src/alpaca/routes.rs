@@ -34,6 +34,8 @@ pub enum Route {
     CancelAll,
     /// The executions of the account.
     Fills,
+    /// The fees of the account.
+    Fees,
     /// Bars.
     Bars,
     /// The last trade of one symbol, or of those in the query.
@@ -51,6 +53,7 @@ impl Route {
         Some(match (method, &parts[..]) {
             ("GET", ["account"]) => Route::Account,
             ("GET", ["account", "activities", "FILL"]) => Route::Fills,
+            ("GET", ["account", "activities", "FEE"]) => Route::Fees,
             ("GET", ["positions"]) => Route::Positions,
             ("GET", ["positions", symbol]) => Route::Position(owned(symbol)),
             ("GET", ["assets"]) => Route::Assets,
@@ -89,7 +92,9 @@ impl Route {
     #[must_use]
     pub fn endpoint(&self) -> &'static Endpoint {
         let (method, path) = match self {
-            Route::Account | Route::Positions | Route::Position(_) => ("GET", "account"),
+            Route::Account | Route::Positions | Route::Position(_) | Route::Fees => {
+                ("GET", "account")
+            }
             Route::Assets | Route::Asset(_) => ("GET", "exchangeInfo"),
             Route::Clock | Route::Calendar => ("GET", "time"),
             Route::Place => ("POST", "order"),
@@ -115,6 +120,7 @@ mod tests {
         for (method, path, what) in [
             ("GET", "account", "GET account"),
             ("GET", "account/activities/FILL", "GET myTrades"),
+            ("GET", "account/activities/FEE", "GET account"),
             ("GET", "positions", "GET account"),
             ("GET", "positions/AAPL", "GET account"),
             ("GET", "assets", "GET exchangeInfo"),

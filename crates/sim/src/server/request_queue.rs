@@ -418,10 +418,15 @@ impl Desk {
     pub async fn advance(&self, to: UtcMs, market_to: UtcMs) -> Result<(), ApiError> {
         self.room().await?;
         let wait = self.with(|inner| {
-            let inputs = advances(inner.books.exchange(), &mut inner.market, to, market_to);
-            for input in inputs {
-                self.advance_step(inner, &input)?;
+            while let Some(end) = self.end_with_fees(inner.books.exchange(), to) {
+                let before = end - 1;
+                self.advance_steps(inner, before, market_to.min(before))?;
+                match alpaca::fees::charge(inner.books.exchange(), end) {
+                    Some(charge) => self.advance_step(inner, &charge)?,
+                    None => self.advance_steps(inner, end, market_to.min(end))?,
+                }
             }
+            self.advance_steps(inner, to, market_to)?;
             // Set while the books are locked: a task that sees the flag sees the advance, too.
             self.advanced.store(true, Relaxed);
             let (done, wait) = oneshot::channel();
@@ -431,6 +436,28 @@ impl Desk {
             Ok(wait)
         })?;
         wait.await.map_err(|_| ApiError::internal())
+    }
+
+    /// Whether the fees of the authorities are taken. In lockstep they are not: there, a daemon
+    /// compares the account at its start only, so its restarts would move their place in its books.
+    #[must_use]
+    pub fn takes_fees(&self) -> bool {
+        self.protocol.trades_shares() && self.clock.pace() != Pace::Lockstep
+    }
+
+    /// The end of the present day, if time passes it and fees are taken then.
+    fn end_with_fees(&self, exchange: &Exchange, to: UtcMs) -> Option<UtcMs> {
+        self.takes_fees().then(|| alpaca::fees::next_end(exchange, to)).flatten()
+    }
+
+    fn advance_steps(
+        &self,
+        inner: &mut Inner,
+        to: UtcMs,
+        market_to: UtcMs,
+    ) -> Result<(), ApiError> {
+        let inputs = advances(inner.books.exchange(), &mut inner.market, to, market_to);
+        inputs.iter().try_for_each(|input| self.advance_step(inner, input))
     }
 
     fn advance_step(&self, inner: &mut Inner, input: &SimFact) -> Result<(), ApiError> {

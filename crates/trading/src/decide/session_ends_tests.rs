@@ -119,8 +119,8 @@ fn nothing_more_is_sold_of_what_panic_sells_at_the_opening() {
         let of = |id: &&str| (ClientOrderId((*id).to_owned()), sym("BTCUSDT"));
         let balances = vec![Balance { asset, free, locked }];
         let open = open.iter().map(of).collect();
-        let (unread, venue) = (Vec::new(), VenueId::default());
-        let account = Venue::Account { life: 1, time: 0, balances, open, unread, venue };
+        let (unread, venue, charges) = (Vec::new(), VenueId::default(), Vec::new());
+        let account = Venue::Account { life: 1, time: 0, balances, open, unread, venue, charges };
         facts_of(stage, &input(n, Body::Venue(account)));
         exits(stage, &fact(n, 800, reconciled(1, "9000")))
     };

@@ -50,6 +50,7 @@ impl Books {
             open,
             unread,
             venue: VenueId::default(),
+            charges: Vec::new(),
         }));
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
         facts_of(&mut self.ledger, &fact(self.n, 700, Body::Order(compared)));

@@ -88,6 +88,7 @@ fn account(time: i64, open: &[(&str, &str)]) -> Body {
         open,
         unread: Vec::new(),
         venue: VenueId::default(),
+        charges: Vec::new(),
     })
 }
 

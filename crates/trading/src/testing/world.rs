@@ -124,6 +124,7 @@ impl World {
             open,
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         }));
     }
 

@@ -1,5 +1,5 @@
-//! Finds the orders to query. In lockstep, those that traded in the last released minute are
-//! queried before the close of that minute is appended.
+//! Finds the orders to query. In lockstep, those that traded in the last released minute or since
+//! are queried. The close of that minute and the release of the next one wait for it.
 
 use super::State;
 use crate::board::Traded;
@@ -7,6 +7,7 @@ use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::orders::order_states::{ToQuery, Why};
+use std::sync::Arc;
 
 /// How often an order is queried whose trade is not reported. A venue may say some times that it
 /// does not know the order, and requests may be lost.
@@ -35,15 +36,15 @@ impl State {
     }
 
     /// Notes that the orders are known up to here, in lockstep. The pacer waits for it.
-    pub(super) fn follow(&self, traded: &Traded) {
+    pub(super) fn follow(&self, traded: &Arc<Traded>) {
         if self.world.follows_orders() {
             let resting = self.outgoing.stage().orders.living().next().is_some();
-            self.world.board.write_followed(traded.market, resting);
+            self.world.board.write_followed(traded, resting);
         }
     }
 
-    /// Queries of the orders that traded in the last released minute and were not reported since,
-    /// or not with all that was filled, in lockstep.
+    /// Queries of the orders that traded in the last released minute or later and were not reported
+    /// since, or not with all that was filled, in lockstep.
     pub(super) fn traded_orders(&self, asks: &[ToQuery]) -> Vec<ToQuery> {
         if !self.world.follows_orders() {
             return Vec::new();

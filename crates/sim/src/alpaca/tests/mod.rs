@@ -20,6 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 mod data;
 mod faults;
+mod fees;
 mod hostile;
 mod market;
 mod orders;

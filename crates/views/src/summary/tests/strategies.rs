@@ -72,6 +72,7 @@ impl Traded {
             open: Vec::new(),
             unread: Vec::new(),
             venue: VenueId::default(),
+            charges: Vec::new(),
         };
         let compared = Body::Order(Order::Compared { life: 1, conflicts: Vec::new() });
         self.input(time, Body::Venue(account), vec![compared]);
