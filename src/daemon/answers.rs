@@ -430,6 +430,11 @@ impl Process for LiveContext {
         self.log.view()
     }
 
+    fn backfill(&self) -> BackfillView {
+        let used = percent(self.world.venue.used()).unwrap_or_default();
+        BackfillView { budget_used_percent: used, ..self.backfills.view() }
+    }
+
     fn events(&self, limit: usize) -> Vec<EventView> {
         self.watch.seen().events.newest(limit)
     }
@@ -494,7 +499,7 @@ impl Stages {
 }
 
 /// A share as a whole percentage, rounded up.
-fn percent(share: f64) -> Option<u64> {
+pub(super) fn percent(share: f64) -> Option<u64> {
     format!("{:.0}", (share * 100.0).ceil()).parse().ok()
 }
 

@@ -12,7 +12,7 @@ use everwarm_domain::fact::Retained;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::settings::{Selection, Settings};
+use everwarm_domain::settings::{MarketLimits, Selection, Settings};
 use everwarm_runtime::files::{is_full, write_whole};
 use everwarm_sim::market::{Market, split_name};
 use everwarm_trading::strategy;
@@ -108,13 +108,14 @@ impl Traded {
     }
 }
 
-/// Checks that a selection rule leaves some instruments, whatever their volume. Passes where the
+/// Checks that a selection rule leaves some instruments, whatever their market. Passes where the
 /// instruments are unknown.
 ///
 /// # Errors
 /// The rule leaves no instrument.
 pub fn leaves_some(rule: &Selection, there: &[Instrument]) -> Result<(), Failure> {
-    let rule = Selection { top: 0, min_volume: Decimal::ZERO, ..rule.clone() };
+    let limits = MarketLimits::default();
+    let rule = Selection { top: 0, min_volume: Decimal::ZERO, limits, ..rule.clone() };
     let venue = Venue { rules: there.to_vec(), ..Venue::default() };
     let (words, quote) = (BTreeMap::new(), &rule.quote);
     if there.is_empty() || !universe::wanted(&rule, &words, &venue, |_| false).is_empty() {

@@ -179,7 +179,7 @@ impl Desk {
                 rules.retain(|rule| symbols.is_empty() || symbols.contains(&rule.symbol));
                 Report::Instruments(rules)
             }
-            Request::Volumes => Report::Volumes(Vec::new()),
+            Request::Days => Report::Days(Vec::new()),
             Request::Hours => Report::Hours(Hours {
                 sessions: Some(self.corner.sessions.clone()),
                 zone: Some(TimeZone::get(ZONE).unwrap()),

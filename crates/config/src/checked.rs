@@ -16,7 +16,8 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::secret::long_enough;
 use everwarm_domain::settings::{
-    ExternalOrders, MarketRules, Risk, Selection, Settings, SizeRules, Trading, exits, sizes,
+    DriverLevels, ExternalOrders, MarketLimits, MarketRules, Risk, Selection, Settings, SizeRules,
+    Trading, exits, sizes,
 };
 use everwarm_domain::time::UtcMs;
 use everwarm_sim::PaperFills;
@@ -62,8 +63,10 @@ pub struct Config {
     /// When the decisions of the day before are repeated, milliseconds after midnight UTC; none:
     /// never.
     pub self_replay: Option<UtcMs>,
-    /// Days for which the journal keeps bars and what is computed from them; 0: for ever.
-    pub analysis_days: i64,
+    /// What is kept, and for how long.
+    pub storage: StorageRules,
+    /// What a backfill completes, and when.
+    pub backfill: BackfillConfig,
     /// How long a clean stop may take.
     pub stop: Duration,
     /// The traded symbols, and the market of the simulated exchange.
@@ -427,7 +430,19 @@ impl Values {
             min_volume: self.decimal("market.universe.min_volume"),
             exclude: listed(&self.text("market.universe.exclude")).unwrap_or_default(),
             refresh_s: self.get("market.universe.refresh_s"),
+            limits: MarketLimits {
+                max_spread_ppm: self.percent("market.universe.max_spread_percent"),
+                min_age_d: self.get("market.universe.min_age_d"),
+                min_volatility_ppm: self.percent("market.universe.min_volatility_percent"),
+                max_volatility_ppm: self.percent("market.universe.max_volatility_percent"),
+            },
         }
+    }
+
+    /// A percentage in millionths, rounded up.
+    fn percent(&self, key: &str) -> u32 {
+        let ppm = self.decimal(key).checked_mul(Decimal::new(10_000, 0));
+        ppm.map_or(u32::MAX, |ppm| u32::try_from(ppm.ceil()).unwrap_or(u32::MAX))
     }
 
     fn market(&mut self) -> MarketSource {

@@ -186,6 +186,10 @@ keys! {
     "market.universe.quote": text("", any);
     "market.universe.top": count(0, 1000);
     "market.universe.min_volume": Kind::Amount { zero: true };
+    "market.universe.max_spread_percent": Kind::Amount { zero: true };
+    "market.universe.min_volatility_percent": Kind::Amount { zero: true };
+    "market.universe.max_volatility_percent": Kind::Amount { zero: true };
+    "market.universe.min_age_d": count(0, 36_500);
     "market.universe.exclude": text("^([A-Za-z0-9._-]+(, ?[A-Za-z0-9._-]+)*)?$", names);
     "market.universe.refresh_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
     "trading.mode": Kind::OneOf(&["paper", "live"]);

@@ -119,6 +119,43 @@ pub(super) fn affordable(values: &mut Values, settings: &Settings, symbols: usiz
     }
 }
 
+/// Adds an error for each needed driver of a symbol that is surely not traded. The symbols of a
+/// whole venue or recording are known only once it is opened. Then a declined entry has the reason.
+pub(super) fn driven(
+    values: &mut Values,
+    settings: &Settings,
+    market: &MarketSource,
+    is_simulated: bool,
+) {
+    const LEVELS: &str = "risk.driver_levels";
+    let excluded = |symbol: &Symbol| settings.universe.exclude.contains(symbol);
+    let made = is_simulated && market.recording.is_none() && market.prices.is_none();
+    let first = |count: u32| {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        made.then(|| Seeded::names().take(count).collect())
+    };
+    let traded: Option<Vec<Symbol>> = match &market.symbols {
+        Symbols::Named(names) => Some(names.clone()),
+        Symbols::Auto => first(AUTO_SYMBOLS),
+        Symbols::First(count) => first(*count),
+    };
+    let of_strategies = settings.strategy.0.iter().flat_map(|(id, one)| {
+        let key = format!("{KEY}.{id}.{}", drivers::MEMBERS[0]);
+        one.drivers.only.keys().map(move |symbol| (key.clone(), symbol))
+    });
+    let levels = settings.risk.driver_levels.0.keys();
+    for (key, symbol) in of_strategies.chain(levels.map(|symbol| (LEVELS.to_owned(), symbol))) {
+        let known = traded.as_ref().is_none_or(|traded| traded.contains(symbol));
+        if known && !excluded(symbol) {
+            continue;
+        }
+        let others = traded.iter().flatten().filter(|symbol| !excluded(symbol)).copied();
+        let why = if known { "market.universe.exclude has it" } else { "it is not traded" };
+        let near = meant(*symbol, others).unwrap_or_default();
+        values.wrong(&key, &format!("{symbol} has no driver: {why}{near}"));
+    }
+}
+
 /// The keys of one section that are set.
 fn set_in<'a>(values: &'a Values, id: &str) -> impl Iterator<Item = &'a String> {
     let above = format!("{KEY}.{id}.");

@@ -113,8 +113,9 @@ fn every_setting_of_the_stages_is_a_key() {
     let known = |key: &String| {
         let below = format!("market.{key}");
         let key = if key.starts_with("universe.") { &below } else { key };
-        let key = key.replace("risk.sizes.", "risk.");
-        keys::find(key.trim_end_matches("_ppm")).is_some()
+        let key = key.replace("risk.sizes.", "risk.").replace("universe.limits.", "universe.");
+        let percent = key.replace("_ppm", "_percent");
+        keys::find(key.trim_end_matches("_ppm")).or_else(|| keys::find(&percent)).is_some()
     };
     assert!(found.len() > 10 && found.iter().all(known), "{found:?}");
 }

@@ -127,6 +127,9 @@ impl Values {
             let text = format!("is required for venue.kind = {kind:?}");
             self.wrong("trading.quote_asset", &text);
         }
+        if !venue.lists_volumes {
+            self.lists_no_markets(kind);
+        }
         let symbols = match &market.symbols {
             Symbols::Named(list) => list.clone(),
             Symbols::Auto
@@ -169,6 +172,25 @@ impl Values {
             }
             venue.environments.first().copied().unwrap_or_default()
         })
+    }
+
+    /// Refuses what selects symbols by their markets, at a venue that does not list these.
+    fn lists_no_markets(&mut self, kind: &str) {
+        for key in [
+            "top",
+            "min_volume",
+            "max_spread_percent",
+            "min_volatility_percent",
+            "max_volatility_percent",
+        ] {
+            let key = format!("market.universe.{key}");
+            if !self.decimal(&key).is_zero() {
+                self.wrong(
+                    &key,
+                    &format!("venue.kind = {kind:?} does not list the markets of its symbols"),
+                );
+            }
+        }
     }
 
     /// Checks that the market fits an external venue. Such a venue plays no recording and has real

@@ -4,6 +4,7 @@ pub mod bounds;
 pub mod capabilities;
 pub mod clean;
 pub mod conflict;
+pub mod day_stats;
 pub mod external;
 pub mod fact;
 pub mod features;

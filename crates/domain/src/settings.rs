@@ -9,12 +9,14 @@ pub mod confidence;
 pub mod entries;
 pub mod exits;
 pub mod regimes;
+pub mod selection;
 pub mod sizes;
 mod strategies;
 
 pub use entries::EntryRule;
 pub use exits::ExitRules;
 pub use regimes::{Regime, RegimeRule};
+pub use selection::{MarketLimits, Selection};
 pub use sizes::{Size, SizeRules};
 pub use strategies::{Instance, Strategies};
 
@@ -33,45 +35,6 @@ pub struct Settings {
     pub strategy: Strategies,
     /// `[market]`. Saved states of stages are positional, so new fields come last.
     pub market: MarketRules,
-}
-
-/// Which symbols are traded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Selection {
-    /// Only these symbols, by name; empty: all symbols of the venue.
-    pub names: Vec<Symbol>,
-    /// Only symbols paid in this asset; empty: any asset.
-    pub quote: String,
-    /// Only this many symbols, those with the highest volume; 0: all.
-    pub top: u32,
-    /// Only symbols with at least this volume a day, in quote units.
-    pub min_volume: Decimal,
-    /// Excluded symbols, by name.
-    pub exclude: Vec<Symbol>,
-    /// Time between queries of the venue's symbols, seconds of event time.
-    pub refresh_s: i64,
-}
-
-impl Default for Selection {
-    fn default() -> Self {
-        Selection {
-            names: Vec::new(),
-            quote: String::new(),
-            top: 0,
-            min_volume: Decimal::ZERO,
-            exclude: Vec::new(),
-            refresh_s: 3600,
-        }
-    }
-}
-
-impl Selection {
-    /// Whether volumes decide which symbols are traded.
-    #[must_use]
-    pub fn ranks(&self) -> bool {
-        self.top > 0 || self.min_volume > Decimal::ZERO
-    }
 }
 
 /// Which market data is plausible.

@@ -10,6 +10,11 @@
 //!
 //! Over 500 lines: one stage with its state and its rules.
 
+mod hours;
+mod selection;
+
+pub use selection::{SYMBOLS_MAX, Venue, candidates, wanted};
+
 use super::calendar::Calendar;
 use super::instruments::Instruments;
 use super::lots::Lots;
@@ -21,120 +26,32 @@ use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::FIRST_STRATEGY;
-use everwarm_domain::sessions::Sessions;
-use everwarm_domain::settings::Selection;
-use everwarm_domain::time::{DAY, UtcMs, day_of};
+use everwarm_domain::settings::{MarketLimits, Selection};
+use everwarm_domain::time::{DAY, UtcMs};
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
+use selection::StopOrders;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 5;
-/// Version, format and type of former states: without pairs of orders, stop orders, a calendar.
-const FORMER: [(u16, u8, u64); 3] =
-    [(4, 4, 0xdd1b_43d6_8d90_862b), (3, 3, 0x7873_8f24_8360_88fe), (2, 2, 0x3d00_728d_81cb_a8ab)];
+const FORMAT: u8 = 6;
+/// Version, format and type of former states: without limits of markets, pairs of orders, stop
+/// orders, a calendar.
+const FORMER: [(u16, u8, u64); 4] = [
+    (5, 5, 0x122a_a990_29a7_fbfe),
+    (4, 4, 0xdd1b_43d6_8d90_862b),
+    (3, 3, 0x7873_8f24_8360_88fe),
+    (2, 2, 0x3d00_728d_81cb_a8ab),
+];
 /// Format of version 1, which lacks the members about strategies.
 const FORMAT_1: u8 = 1;
-/// Most listed symbols: the capacity of one venue connection, less a reserve.
-pub const SYMBOLS_MAX: usize = 1000;
 /// Closes missed in a row after which the venue is queried about the symbol.
 const MISSES: u32 = 3;
 /// Time between two queries while a wanted symbol does not trade, in milliseconds of event time.
 const RETURN: UtcMs = 300_000;
-/// A listed symbol stays while its volume is among the first `top` and a quarter more. So symbols
-/// at the limit do not change with every query.
-const EDGE: usize = 4;
 /// How far ahead sessions must be known, in milliseconds.
 const KNOWN: UtcMs = 2 * DAY;
-
-/// Days of UTC that are stated at once after another zone.
-const UTC_DAYS: i64 = 5;
-
-/// Most open stop orders of one symbol at a venue, and the symbols that take fewer.
-type StopOrders = (u32, Vec<(Symbol, u32)>);
-
-/// The venue's response: rules by symbol, and daily volumes if the rule uses volumes.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Venue {
-    /// Rules of all its symbols.
-    pub rules: Vec<Instrument>,
-    /// Volume of a day by symbol, in quote units.
-    pub volumes: BTreeMap<Symbol, Decimal>,
-    /// Order types that it takes; `None`: not queried.
-    pub capabilities: Option<Capabilities>,
-    /// Most open stop orders of one symbol, 0: it takes none; and the symbols that take fewer, with
-    /// their number.
-    pub stop_orders: StopOrders,
-    /// Whether it takes a stop and a limit order as a pair.
-    pub pairs: bool,
-    /// Trading sessions; `None`: it trades always.
-    pub sessions: Option<Sessions>,
-    /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.
-    pub days: Option<(String, Vec<(i64, UtcMs)>)>,
-}
-
-/// The symbols to trade, with the reason for each. `listed` returns whether a symbol is
-/// listed and wanted already.
-#[must_use]
-pub fn wanted(
-    rule: &Selection,
-    words: &BTreeMap<Symbol, bool>,
-    venue: &Venue,
-    listed: impl Fn(Symbol) -> bool,
-) -> BTreeMap<Symbol, String> {
-    let mut chosen = by_rule(rule, venue, listed);
-    for (symbol, wanted) in words {
-        if *wanted {
-            chosen.insert(*symbol, "an operator added it".to_owned());
-        } else {
-            chosen.remove(symbol);
-        }
-    }
-    while chosen.len() > SYMBOLS_MAX {
-        chosen.pop_last();
-    }
-    chosen
-}
-
-fn by_rule(
-    rule: &Selection,
-    venue: &Venue,
-    listed: impl Fn(Symbol) -> bool,
-) -> BTreeMap<Symbol, String> {
-    let why = if rule.names.is_empty() { "the rule takes it" } else { "it is named" };
-    let fits = |it: &&Instrument| {
-        (rule.names.is_empty() || rule.names.binary_search(&it.symbol).is_ok())
-            && (rule.quote.is_empty() || rule.quote == it.quote)
-            && !rule.exclude.contains(&it.symbol)
-            // A listed symbol that is halted will trade again. An unnamed symbol is not added while
-            // halted.
-            && (it.trading || !rule.names.is_empty() || listed(it.symbol))
-    };
-    let mut fitting: Vec<Symbol> = venue.rules.iter().filter(fits).map(|it| it.symbol).collect();
-    if rule.ranks() {
-        let volume = |symbol: &Symbol| venue.volumes.get(symbol).copied().unwrap_or_default();
-        fitting.retain(|symbol| volume(symbol) >= rule.min_volume);
-        fitting.sort_by(|a, b| volume(b).cmp(&volume(a)).then(a.cmp(b)));
-        if rule.top > 0 {
-            let top = usize::try_from(rule.top).unwrap_or(usize::MAX);
-            fitting.truncate(top + top / EDGE);
-            // Listed symbols come first; both groups stay sorted by volume.
-            fitting.sort_by_key(|symbol| !listed(*symbol));
-            fitting.truncate(top);
-        }
-    }
-    let mut chosen: BTreeMap<Symbol, String> =
-        fitting.into_iter().map(|symbol| (symbol, why.to_owned())).collect();
-    if !rule.ranks() {
-        // A named symbol is wanted even if the venue does not have it.
-        let absent =
-            rule.names.iter().filter(|name| venue.rules.iter().all(|r| r.symbol != **name));
-        let absent = absent.filter(|name| !rule.exclude.contains(name));
-        chosen.extend(absent.map(|name| (*name, why.to_owned())));
-    }
-    chosen
-}
 
 /// One listed symbol.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -195,6 +112,9 @@ pub struct Universe {
     /// Venues that take a stop and a limit order as a pair.
     #[serde(default)]
     pairs: BTreeSet<VenueId>,
+    /// The limits of the rule in force, which the saved rule lacks.
+    #[serde(default)]
+    limits: MarketLimits,
 }
 
 impl Universe {
@@ -344,9 +264,8 @@ impl Universe {
     /// universe. `basis` is [`Universe::basis`] at the time of the query.
     #[must_use]
     pub fn facts(&self, venue: &Venue, now: UtcMs, basis: u64) -> Vec<Market> {
-        let chosen = wanted(&self.rule, &self.words, venue, |symbol| {
-            self.rows.get(symbol).is_some_and(|row| row.listed.wanted)
-        });
+        let stays = |symbol| self.rows.get(symbol).is_some_and(|row| row.listed.wanted);
+        let chosen = wanted(&self.rule, &self.words, venue, stays);
         let at: BTreeMap<Symbol, AtVenue> = venue.rules.iter().map(standing).collect();
         let (mut listed, mut unlisted) = (Vec::new(), Vec::new());
         let before = self.rows.iter().map(|(symbol, _)| symbol);
@@ -358,12 +277,18 @@ impl Universe {
                 continue;
             }
             let removed = self.words.get(&symbol) == Some(&false);
-            let not = if removed { "an operator removed it" } else { "the rule leaves it out" };
+            let not = || {
+                if removed {
+                    return "an operator removed it".to_owned();
+                }
+                let outside = selection::outside(&self.rule.limits, venue, symbol, stays(symbol));
+                outside.unwrap_or_else(|| "the rule leaves it out".to_owned())
+            };
             let now = Listed {
                 symbol,
                 wanted: why.is_some(),
                 venue: at.get(&symbol).copied().unwrap_or(AtVenue::Gone),
-                why: why.unwrap_or_else(|| not.to_owned()),
+                why: why.unwrap_or_else(not),
             };
             if self.rows.get(symbol).is_none_or(|row| row.listed != now) {
                 listed.push(now);
@@ -395,58 +320,6 @@ impl Universe {
         let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !same)?;
         let capabilities = now.clone();
         Some(Market::Capabilities { venue: id, capabilities, stop_orders, fewer, pairs })
-    }
-
-    /// Sessions and day beginnings that are not known yet.
-    fn new_hours(&self, venue: &Venue, now: UtcMs) -> Vec<Market> {
-        let id = venue.rules.first().map(|rule| rule.venue).unwrap_or_default();
-        let mut hours = Vec::new();
-        if let Some(sessions) = venue.sessions.as_ref().filter(|it| !it.is_unknown()) {
-            let known = self.calendar.at(id);
-            let mut with = known.clone();
-            with.follow(sessions);
-            if with != *known {
-                hours.push(Market::Sessions { venue: id, sessions: sessions.clone() });
-            }
-        }
-        hours.extend(self.new_days(venue, id, now));
-        hours
-    }
-
-    /// Day beginnings that are not known yet. Another zone applies from the later of both next
-    /// midnights on. So no day begins twice. The day of the change may be shorter or longer.
-    fn new_days(&self, venue: &Venue, id: VenueId, now: UtcMs) -> Vec<Market> {
-        let utc = || {
-            let days = day_of(now)..day_of(now) + UTC_DAYS;
-            ("UTC".to_owned(), days.map(|day| (day, day * DAY)).collect::<Vec<_>>())
-        };
-        let last = self.calendar.last_day();
-        let (zone, days) = match &venue.days {
-            Some((zone, days)) => (zone.clone(), days.clone()),
-            None if last.is_some() => utc(),
-            None => return Vec::new(),
-        };
-        let is_next = |(_, at): &&(i64, UtcMs)| *at > now;
-        let ahead: Vec<_> = self.calendar.days_after(now).collect();
-        let before = ahead.first().map_or((day_of(now) + 1) * DAY, |(_, at)| *at);
-        // A new installation has had no day yet.
-        let is_new = last.is_none() && self.rows.is_empty();
-        let same = is_new || (last.is_some() && ahead.iter().all(|day| days.contains(day)));
-        let from = match days.iter().find(is_next) {
-            _ if same => last.map_or(UtcMs::MIN, |last| last + 1),
-            Some((_, next)) => before.max(*next),
-            None => return Vec::new(),
-        };
-        let begins = |(day, at): (i64, UtcMs)| {
-            let zone = zone.clone();
-            Market::DayBegins { venue: id, zone, day, at }
-        };
-        let new: Vec<Market> = days.into_iter().filter(|(_, at)| *at >= from).map(begins).collect();
-        let mut with = self.calendar.clone();
-        for market in &new {
-            with.fold(market);
-        }
-        if with == self.calendar { Vec::new() } else { new }
     }
 
     /// The venue of the listed symbols.
@@ -555,6 +428,7 @@ impl Universe {
                 let Some(settings) = super::settings::applied(text) else { return };
                 if settings.universe != self.rule {
                     (self.rule, self.basis) = (settings.universe, n);
+                    self.limits = self.rule.limits;
                 }
                 self.strategies = settings.strategy.0.into_keys().collect();
             }
@@ -614,7 +488,7 @@ impl Stage for Universe {
         "universe"
     }
     fn version(&self) -> u16 {
-        5
+        6
     }
     fn interest(&self) -> Mask {
         Mask::of(&[
@@ -670,10 +544,11 @@ impl Stage for Universe {
     }
     fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
         *self = state::load(FORMAT, bytes)?;
+        self.rule.limits = self.limits;
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[1, 2, 3, 4]
+        &[1, 2, 3, 4, 5]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
         if let Some((_, format, of)) = FORMER.iter().find(|former| former.0 == version) {

@@ -1,9 +1,10 @@
 use super::*;
 use crate::testing::{changed, configured, dec, fact, input, instrument, position, sym};
+use everwarm_domain::day_stats::DayStats;
 use everwarm_domain::fact::Operator;
 use everwarm_domain::order::{OrderStatus, OrderType};
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::MINUTE;
+use everwarm_domain::time::{MINUTE, day_of};
 
 /// A venue with these symbols: name, whether it trades, and volume.
 fn venue(rows: &[(&str, bool, i64)]) -> Venue {
@@ -15,8 +16,11 @@ fn venue(rows: &[(&str, bool, i64)]) -> Venue {
         }
         rule
     };
-    let volumes = rows.iter().map(|(name, _, volume)| (sym(name), Decimal::from(*volume)));
-    Venue { rules: rows.iter().map(rule).collect(), volumes: volumes.collect(), ..Venue::default() }
+    let day = |(name, _, volume): &(&str, bool, i64)| {
+        (sym(name), DayStats { volume: Decimal::from(*volume), ..DayStats::default() })
+    };
+    let days = rows.iter().map(day).collect();
+    Venue { rules: rows.iter().map(rule).collect(), days, ..Venue::default() }
 }
 
 fn names(names: &[&str]) -> Vec<Symbol> {
@@ -68,6 +72,68 @@ fn the_rule_and_the_words_of_operators_choose() {
     assert_eq!(chosen(&[]), "S0USDT S1USDT S2USDT S3USDT");
     assert_eq!(chosen(&["S4USDT"]), "S0USDT S1USDT S2USDT S4USDT");
     assert_eq!(chosen(&["S5USDT"]), "S0USDT S1USDT S2USDT S3USDT");
+}
+
+#[test]
+fn a_market_is_within_its_limits_and_a_listed_one_nearly() {
+    let rows = [("AUSDT", true, 50), ("BUSDT", true, 40), ("CUSDT", true, 30), ("DUSDT", true, 9)];
+    let mut venue = venue(&rows);
+    venue.time = 100 * DAY;
+    // Spread and range in percent, and age in days; DUSDT has no bid, no trade and no bar.
+    for (name, spread, range, age) in
+        [("AUSDT", 1, 5, 90), ("BUSDT", 2, 8, 30), ("CUSDT", 5, 30, 9)]
+    {
+        let stats = venue.days.get_mut(&sym(name)).unwrap();
+        (stats.spread_ppm, stats.range_ppm) = (Some(spread * 10_000), Some(range * 10_000));
+        venue.first_bars.insert(sym(name), (100 - age) * DAY + 1);
+    }
+    let chosen = |limits: MarketLimits, listed: &[&str]| {
+        let rule = Selection { limits, ..Selection::default() };
+        let none = BTreeMap::new();
+        let found = wanted(&rule, &none, &venue, |s| listed.contains(&s.as_str()));
+        found.keys().map(|symbol| symbol.as_str()[..1].to_owned()).collect::<String>()
+    };
+    let none = MarketLimits::default();
+    assert_eq!(chosen(none, &[]), "ABCD");
+    let spread = MarketLimits { max_spread_ppm: 19_999, ..none };
+    assert_eq!(chosen(spread, &[]), "A");
+    assert_eq!(chosen(spread, &["BUSDT", "CUSDT"]), "AB", "a listed one stays to 2.5%");
+    let volatile = MarketLimits { min_volatility_ppm: 60_000, ..none };
+    assert_eq!(chosen(volatile, &[]), "BC");
+    assert_eq!(chosen(volatile, &["AUSDT"]), "ABC", "a listed one stays from 4.5%");
+    let calm = MarketLimits { max_volatility_ppm: 80_000, ..none };
+    assert_eq!(chosen(calm, &["CUSDT"]), "AB");
+    let old = MarketLimits { min_age_d: 29, ..none };
+    assert_eq!(chosen(old, &[]), "AB");
+    assert_eq!(chosen(MarketLimits { min_age_d: 30, ..none }, &["BUSDT"]), "A", "age is exact");
+    // The rank counts among those within the limits.
+    let top = Selection { top: 1, limits: volatile, ..Selection::default() };
+    let found = wanted(&top, &BTreeMap::new(), &venue, |_| false);
+    assert_eq!(found.keys().map(Symbol::as_str).collect::<Vec<_>>(), ["BUSDT"]);
+}
+
+#[test]
+fn a_held_symbol_says_which_limit_it_exceeds_and_limits_survive_a_restart() {
+    let limits = MarketLimits { max_spread_ppm: 2_000, ..MarketLimits::default() };
+    let mut universe = TestUniverse::new(Selection { limits, ..Selection::default() });
+    assert_eq!(universe.0.rule().limits, limits);
+    let mut restored = Universe::default();
+    restored.load(&universe.0.save()).unwrap();
+    assert_eq!(restored.rule(), universe.0.rule());
+    let mut narrow = venue(&[("AUSDT", true, 50)]);
+    narrow.days.get_mut(&sym("AUSDT")).unwrap().spread_ppm = Some(1_000);
+    let mut wide = narrow.clone();
+    wide.days.get_mut(&sym("AUSDT")).unwrap().spread_ppm = Some(9_000);
+    let why = |universe: &mut TestUniverse, venue: &Venue| {
+        let facts = universe.0.facts(venue, MINUTE, universe.0.basis());
+        let Some(Market::Universe { listed, .. }) = facts.last() else { panic!("{facts:?}") };
+        let why = listed.first().map(|row| row.why.clone());
+        universe.append(facts);
+        why.unwrap_or_default()
+    };
+    assert_eq!(why(&mut universe, &narrow), "the rule takes it");
+    universe.apply(position("AUSDT", "3", "0"));
+    assert_eq!(why(&mut universe, &wide), "its spread is above 0.2%");
 }
 
 /// A universe, and the number of the last input.
@@ -351,7 +417,7 @@ impl TestUniverse {
     fn zone(&mut self, east: Option<i64>, hour: i64) -> String {
         let now = hour * HOUR;
         let days = east.map(|east| (format!("{east}"), days(east, now)));
-        let venue = Venue { days, ..venue(&[("AUSDT", true, 50)]) };
+        let venue = Venue { day_begins: days, ..venue(&[("AUSDT", true, 50)]) };
         let facts = self.0.facts(&venue, now, self.0.basis());
         let begins = |market: &Market| {
             let Market::DayBegins { day, at, .. } = market else { return None };

@@ -5,6 +5,7 @@ use super::port::{
     AccountPicture, ErrorClass, Hours, Report, Request, Stamp, TimeSample, Trade, TradesSince,
     Venue, VenueError,
 };
+use everwarm_domain::day_stats::DayStats;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
@@ -44,13 +45,13 @@ impl dyn Venue + '_ {
         }
     }
 
-    /// The volume of a day of each instrument, in quote units.
+    /// The last 24 hours of each instrument.
     ///
     /// # Errors
     /// As every read.
-    pub async fn volumes(&self) -> Result<Vec<(Symbol, Decimal)>, VenueError> {
-        if let Report::Volumes(volumes) = self.request(Request::Volumes).await? {
-            Ok(volumes)
+    pub async fn days(&self) -> Result<Vec<(Symbol, DayStats)>, VenueError> {
+        if let Report::Days(days) = self.request(Request::Days).await? {
+            Ok(days)
         } else {
             misplaced()
         }

@@ -7,6 +7,7 @@ use super::clock::SharedClock;
 use super::session::{Event, Moment};
 use everwarm_domain::capabilities::Capabilities;
 use everwarm_domain::clean::{TEXT_MAX, clean, is_hidden};
+use everwarm_domain::day_stats::DayStats;
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -64,8 +65,8 @@ pub enum Request {
         /// By name.
         symbols: Vec<Symbol>,
     },
-    /// The volume of a day of each instrument, in quote units.
-    Volumes,
+    /// The last 24 hours of each instrument.
+    Days,
     /// The trading hours, and the start of the venue's days.
     Hours,
     /// The price of the last trade.
@@ -171,8 +172,8 @@ pub enum Report {
     ServerTime(TimeSample),
     /// To `Instruments`, by symbol.
     Instruments(Vec<Instrument>),
-    /// To `Volumes`: symbols with plausible volumes.
-    Volumes(Vec<(Symbol, Decimal)>),
+    /// To `Days`: symbols with plausible volumes.
+    Days(Vec<(Symbol, DayStats)>),
     /// To `Hours`.
     Hours(Hours),
     /// To `LastPrice`.

@@ -25,6 +25,9 @@ pub struct SourceCapabilities {
     pub settles: UtcMs,
     /// Maximum symbols on one connection.
     pub per_connection: usize,
+    /// Requests for full pages of bars in a minute that its limits allow, of what history may use;
+    /// 0: not known.
+    pub per_minute: u32,
 }
 
 /// The range of historical bars to request.

@@ -119,7 +119,7 @@ impl Venue for BinanceClient {
                     Report::Instruments(it.instruments(&symbols).await?)
                 }
                 Request::Hours => Report::Hours(Hours::default()),
-                Request::Volumes => Report::Volumes(it.volumes().await?),
+                Request::Days => Report::Days(it.days().await?),
                 Request::LastPrice { symbol } => Report::Price(it.price(symbol).await?),
                 Request::Account => Report::Account(it.account().await?),
                 Request::OpenOrders { symbol } => Report::OpenOrders(it.open_orders(symbol).await?),

@@ -11,7 +11,9 @@ use super::map;
 use super::sign::{ApiKey, Query};
 use super::stream::{MarketStreams, UserStream};
 use super::wire::{self, OrderAnswer, OrderState, TradeRow};
+use crate::bar_rows::RowDecimal;
 use everwarm_domain::bounds;
+use everwarm_domain::day_stats::DayStats;
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
@@ -248,18 +250,25 @@ impl BinanceClient {
         fewer.iter().map(|(symbol, most)| (*symbol, *most)).collect()
     }
 
-    /// The volume of a day of each symbol, in quote units. Names that are no symbols here and
-    /// implausible volumes are left out. Weight 80.
+    /// The last 24 hours of each symbol. Names that are no symbols here and implausible volumes are
+    /// left out. Weight 80.
     ///
     /// # Errors
     /// As every read.
-    pub async fn volumes(&self) -> Result<Vec<(Symbol, Decimal)>, VenueError> {
-        let query = Query::new().with("type", "MINI");
+    pub async fn days(&self) -> Result<Vec<(Symbol, DayStats)>, VenueError> {
+        let query = Query::new().with("type", "FULL");
         let answer = self.public("/api/v3/ticker/24hr", query, Cost(80, Priority::History)).await?;
         let days: Vec<wire::Day> = read("ticker/24hr", &answer)?;
         let named = days.into_iter().filter_map(|day| {
             let volume = bounds::quote("quoteVolume", day.quote_volume.0.ok()?).ok()?;
-            Some((Symbol::new(&day.symbol).ok()?, volume.normalize()))
+            // A price that no type holds is as good as none.
+            let price = |value: RowDecimal| {
+                value.0.ok().and_then(|it| bounds::price("price", it).ok()).unwrap_or_default()
+            };
+            let best = (price(day.bid_price), price(day.ask_price));
+            let prices = (price(day.low_price), price(day.high_price));
+            let stats = DayStats::new(volume.normalize(), best, prices);
+            Some((Symbol::new(&day.symbol).ok()?, stats))
         });
         Ok(named.collect())
     }

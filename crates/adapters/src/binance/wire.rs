@@ -154,6 +154,14 @@ pub struct Day {
     pub symbol: String,
     /// The volume in quote units.
     pub quote_volume: RowDecimal,
+    /// The best bid; 0: there is none.
+    pub bid_price: RowDecimal,
+    /// The best ask; 0: there is none.
+    pub ask_price: RowDecimal,
+    /// The lowest price; 0: there was no trade.
+    pub low_price: RowDecimal,
+    /// The highest price.
+    pub high_price: RowDecimal,
 }
 
 /// Response to `GET /api/v3/exchangeInfo`.

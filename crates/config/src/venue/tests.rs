@@ -130,6 +130,9 @@ fn stocks_have_one_environment_and_as_many_symbols_as_their_stream_carries() {
     assert_eq!(found(&[("market.symbols", too_many), paid]).symbols.len(), 31);
     let by_rule = [("market.symbols", "auto"), ("market.universe.quote", "USD")];
     assert_eq!(wrong(&stocks(&by_rule)), ["market.symbols"], "it lists no volumes");
+    let spread = ("market.universe.max_spread_percent", "0.1");
+    assert_eq!(wrong(&stocks(&[spread])), [spread.0], "nor spreads");
+    assert_eq!(found(&[("market.universe.min_age_d", "30")]).symbols.len(), 2, "but daily bars");
     for environment in ["live", "testnet", "demo"] {
         let given = [("venue.environment", environment)];
         assert_eq!(wrong(&stocks(&given)), ["venue.environment"], "{environment}");

@@ -8,6 +8,8 @@
 //! It appends the rules again when a strategy joins. It also lets a strategy leave that is no
 //! longer configured, once it holds nothing.
 
+mod query;
+
 use crate::board::Rest;
 use crate::orders::gateway::GatewayMsg;
 use crate::retry;
@@ -16,7 +18,7 @@ use everwarm_domain::fact::{AtVenue, Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::path;
 use everwarm_domain::settings::Settings;
-use everwarm_domain::time::{MINUTE, UtcMs, day_of};
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Rank;
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
@@ -27,9 +29,7 @@ use everwarm_runtime::supervise::{ChildSpec, RequestError};
 use everwarm_trading::reload::{self, Refusal};
 use everwarm_trading::universe::{Universe, Venue};
 use everwarm_venue::port::{ErrorClass, VenueError};
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use query::FirstBars;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,12 +45,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_millis(20);
 /// Venue time for which rules from the venue are not doubted.
 const TRUSTED: UtcMs = MINUTE;
-/// Days whose beginning is announced, the current one included.
-const DAYS_AHEAD: usize = 5;
 /// The key of the zone in which trading days begin.
 pub const DAY_ZONE: &str = "risk.day_zone";
-/// The value of this key for the zone of the venue.
-const VENUES: &str = "venue";
 
 /// Makes the bar actor of a symbol.
 pub type MakeBar = Arc<dyn Fn(Symbol) -> ChildSpec + Send + Sync>;
@@ -110,6 +106,8 @@ pub struct State {
     doubted: Option<Vec<Market>>,
     /// Compares the wanted bar actors with the actual ones.
     steward: JoinHandle<()>,
+    /// The ages of symbols, as far as they were queried.
+    first_bars: FirstBars,
 }
 
 impl Drop for State {
@@ -159,6 +157,7 @@ impl Actor for UniverseActor {
             not_before: None,
             doubted: None,
             steward,
+            first_bars: FirstBars::default(),
         })
     }
 
@@ -306,12 +305,13 @@ impl State {
         let knows_time = self.world.knows_time();
         self.asked = knows_time.then(|| self.world.now());
         let (world, me) = (self.world.clone(), me.clone());
-        let (basis, ranks) = (self.known.stage().basis(), self.known.stage().rule().ranks());
+        let (basis, rule) = (self.known.stage().basis(), self.known.stage().rule().clone());
+        let first_bars = Arc::clone(&self.first_bars);
         self.asking = Some(tokio::spawn(async move {
             let read = world.read_clock().await;
             let asked = if knows_time { asked } else { world.now() };
             let venue = match read {
-                Ok(()) => look(&world, ranks).await.map(Box::new),
+                Ok(()) => query::look(&world, &rule, &first_bars).await.map(Box::new),
                 Err(error) => Err(error),
             };
             drop(me.send_message(UniverseMsg::Answered { venue, asked, basis }));
@@ -404,42 +404,6 @@ fn same(one: &[Market], other: &[Market]) -> bool {
         (one, other) => one == other,
     };
     one.len() == other.len() && one.iter().zip(other).all(same)
-}
-
-async fn look(world: &World, ranks: bool) -> Result<Venue, VenueError> {
-    let rules = world.venue.instruments(&[]).await?;
-    let volumes = if ranks { world.venue.volumes().await? } else { Vec::new() };
-    let hours = world.venue.hours().await?;
-    let days = wanted_zone(world).or(hours.zone).map(|zone| {
-        let days = days_ahead(&zone, world.now());
-        (zone.iana_name().unwrap_or("UTC").to_owned(), days)
-    });
-    let volumes = volumes.into_iter().collect();
-    let capabilities = Some(world.venue.capabilities());
-    let stop_orders = (world.venue.stop_orders(), world.venue.fewer_stop_orders());
-    let sessions = hours.sessions;
-    let pairs = world.venue.pairs();
-    Ok(Venue { rules, volumes, capabilities, stop_orders, pairs, sessions, days })
-}
-
-/// The zone of `risk.day_zone`; none: that of the venue.
-fn wanted_zone(world: &World) -> Option<TimeZone> {
-    let name = world.board.in_force(DAY_ZONE)?;
-    TimeZone::get(name.as_str().filter(|name| *name != VENUES)?).ok()
-}
-
-/// The day of venue time `now` in a zone and the days that follow: the number of the date, and its
-/// beginning, UTC milliseconds.
-fn days_ahead(zone: &TimeZone, now: UtcMs) -> Vec<(i64, UtcMs)> {
-    let Ok(now) = Timestamp::from_millisecond(now) else { return Vec::new() };
-    let today = now.to_zoned(zone.clone()).date();
-    let begins = |date: Date| {
-        let at = date.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond();
-        // Midnight of the same date in UTC.
-        let midnight = date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_millisecond();
-        Some((day_of(midnight), at))
-    };
-    today.series(1.day()).take(DAYS_AHEAD).filter_map(begins).collect()
 }
 
 /// Starts and stops bar actors, until the process ends.
