@@ -29,6 +29,7 @@ const drawn = (bars) => {
 const candle = (bar) => ({
   time: bar.open_time / 1000, open: Number(bar.open), high: Number(bar.high),
   low: Number(bar.low), close: Number(bar.close), indicators: bar.indicators,
+  minutes: bar.minutes, complete: bar.complete,
 });
 
 // Fills of one bar and side are one mark.
@@ -202,7 +203,10 @@ export class Chart extends Component {
     const orders = this.all("orders", (row) => row.client_order_id);
     const signals = this.all("signals", (row) => `${row.key} ${row.strategy}`);
     const buy = (row) => row.side === "buy";
+    const parts = this.bars.filter((bar) => bar.complete === false);
     const marks = [
+      ...parts.map(({ time, minutes }) => ({ time, position: "belowBar", shape: "square", size: 0.3,
+        color: c.loss, text: `${minutes} min` })),
       ...signals.map((row) => ({ time: bar(row.time - 1), position: "inBar", shape: "circle",
         color: c.accent, size: 0.6, text: row.outcome === "declined" ? "declined" : "" })),
       ...orders.filter((row) => ["rejected", "expired", "cancelled", "unknown"]
@@ -231,7 +235,8 @@ export class Chart extends Component {
       `${name} (${["line", "dashed", "dotted"][i % 3]})`).join(", ");
     this.setState({ told: `Last close ${price(last.close)}. ${lines ? `${lines}. ` : ""}`
       + `${signals.length} signals (dots), ${orders.length} orders, `
-      + `${fills.length} fills (B bought, S sold).` });
+      + `${fills.length} fills (B bought, S sold).`
+      + (parts.length ? ` ${parts.length} bars with missing minutes (squares).` : "") });
   }
 
   render(_, { symbol, width, told }) {

@@ -16,7 +16,9 @@ use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
-use everwarm_domain::settings::{EntryRule, ExitRules, Instance, RegimeRule, Risk, Settings, Size};
+use everwarm_domain::settings::{
+    DriverRule, EntryRule, ExitRules, Instance, RegimeRule, Risk, Settings, Size, WarmUp,
+};
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_edge::market::universe::DAY_ZONE;
@@ -370,6 +372,8 @@ pub fn laddered() -> Feed {
         entry: EntryRule::default(),
         min_confidence_ppm: 0,
         regimes: RegimeRule::default(),
+        drivers: DriverRule::default(),
+        warm_up: WarmUp::default(),
     };
     settings.strategy.0.insert(LADDER.to_owned(), ladder);
     settings.risk = Risk::default();
@@ -412,6 +416,8 @@ pub fn paired() -> Feed {
         entry: EntryRule::default(),
         min_confidence_ppm: 0,
         regimes: RegimeRule::default(),
+        drivers: DriverRule::default(),
+        warm_up: WarmUp::default(),
     };
     settings.strategy.0.insert(SECOND.to_owned(), second);
     settings.risk.sizes.max_symbol_exposure = Some(Decimal::new(1_200, 0));

@@ -6,7 +6,7 @@ use crate::kit::{
     wait_until_free,
 };
 use everwarm::daemon_run::LIVE_FILE;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,15 @@ fn bars_are_listed_and_wider_ones_are_made_of_them() {
         assert_eq!((&bar["open"], &bar["close"]), (&first["open"], &last["close"]), "{bar}");
         let high = parts.iter().map(|part| decimal(part, "high")).fold(0.0, f64::max);
         assert!((decimal(bar, "high") - high).abs() < 1e-9, "{bar}");
+        let whole = (&bar["minutes"], &bar["complete"]);
+        assert_eq!(whole, (&json!(parts.len()), &json!(parts.len() == 5)), "{bar}");
     }
+    let newest = wide.as_array().unwrap().last().unwrap();
+    let (code, out, _) = run(&dir, &["bars", "AAAUSD", "5m", "--csv", "--limit", "1"]);
+    let (head, row) = out.trim_end().split_once('\n').unwrap();
+    assert_eq!((code, head.ends_with(",volume,minutes,complete")), (Some(0), true), "{out}");
+    let complete = u8::from(newest["complete"] == true);
+    assert!(row.ends_with(&format!(",{},{complete}", newest["minutes"])), "{out}");
     let (code, out, _) = run(&dir, &["bars", "AAAUSD", "1h"]);
     assert_eq!(code, Some(0));
     assert!(out.starts_with("opened (UTC)") && out.lines().count() > 3, "{out}");

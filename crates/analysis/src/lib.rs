@@ -42,6 +42,7 @@ pub use bank::{Bank, state};
 pub use bbands::Bollinger;
 pub use catalog::{Catalogued, Entry, Param};
 pub use close::Close;
+pub use count::Count;
 pub use directional::Directional;
 pub use donchian::Donchian;
 pub use ema::Ema;
@@ -79,6 +80,7 @@ pub const CATALOG: &[Entry] = &[
     entry::<Zone>(),
     entry::<regime::RegimeNumber>(),
     entry::<regime::DriverNumber>(),
+    entry::<Count>(),
 ];
 
 /// The most common parameter: a number of bars.

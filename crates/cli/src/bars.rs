@@ -35,7 +35,7 @@ pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
         let asked = asked.with("limit", args.list.limit_or_all());
         let rows: Vec<BarView> = args.list.args.daemon(core)?.ask(&BARS, &asked)?.read()?;
         if args.csv {
-            return printer.lines(&recording(&rows)).map(|_| Exit::Fine);
+            return printer.lines(&recording(&rows, timeframe)).map(|_| Exit::Fine);
         }
         // Commands print what the files hold: bars without indicators.
         let alone = rows.into_iter().map(|bar| BarView { indicators: None, ..bar });
@@ -43,6 +43,10 @@ pub fn print(args: &BarArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     }
     args.list.print_with(core, printer, (&BARS, asked), |rows| {
         let times: Vec<i64> = rows.iter().filter_map(|row| row["open_time"].as_i64()).collect();
+        let lacking = rows.iter().filter(|row| row["complete"] == false).count() as u64;
+        if lacking > 0 {
+            printer.note(&format!("{} with missing minutes", count(lacking, "bar")));
+        }
         for (opened, missing) in gaps(&times, timeframe.ms()) {
             let bars = count(missing, "bar");
             printer.note(&format!("{bars} missing after {}", instant(opened)));
@@ -58,12 +62,21 @@ fn gaps(times: &[i64], width: i64) -> impl Iterator<Item = (i64, u64)> {
     })
 }
 
-/// The lines of a recording file.
-fn recording(rows: &[BarView]) -> Vec<String> {
+/// The lines of a recording file. Those of wide bars have two columns more, which are empty where
+/// nothing is known. Readers of recordings skip them.
+fn recording(rows: &[BarView], timeframe: Timeframe) -> Vec<String> {
+    let wide = timeframe != Timeframe::M1;
     let line = |bar: &BarView| {
         let BarView { open_time, open, high, low, close, volume, .. } = bar;
-        format!("{open_time},{open},{high},{low},{close},{volume}")
+        let line = format!("{open_time},{open},{high},{low},{close},{volume}");
+        if !wide {
+            return line;
+        }
+        let minutes = bar.minutes.map_or(String::new(), |minutes| minutes.to_string());
+        let complete = bar.complete.map_or("", |complete| if complete { "1" } else { "0" });
+        format!("{line},{minutes},{complete}")
     };
-    let head = "open_time,open,high,low,close,volume".to_owned();
+    let more = if wide { ",minutes,complete" } else { "" };
+    let head = format!("open_time,open,high,low,close,volume{more}");
     std::iter::once(head).chain(rows.iter().map(line)).collect()
 }

@@ -1,5 +1,7 @@
 //! The command line, one file for each command group. Data goes to standard output, everything else
 //! to standard error.
+//!
+//! Over 500 lines: the list of the commands, which stays whole.
 
 mod actors;
 mod analyze;

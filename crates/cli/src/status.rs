@@ -68,14 +68,14 @@ fn history(history: &CoverageView) -> String {
     text
 }
 
-/// One series without values.
+/// One series with too few bars.
 fn cold(series: &SeriesView) -> String {
-    let SeriesView { symbol, timeframe, bars, first, ready_in_ms, .. } = series;
+    let SeriesView { symbol, timeframe, bars, needed, ready_in_ms, .. } = series;
     let when = match ready_in_ms {
         Some(ms) => format!("ready in {}", wait(*ms)),
         None => "its history is being loaded".to_owned(),
     };
-    format!("{symbol} {timeframe} {} of {} bars, {when}", thousands(*bars), thousands(*first))
+    format!("{symbol} {timeframe} {} of {} bars, {when}", thousands(*bars), thousands(*needed))
 }
 
 /// Equity, cash and profit of the account.

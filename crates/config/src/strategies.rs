@@ -7,7 +7,8 @@ use super::layers::Entry;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
 use everwarm_domain::settings::{
-    EntryRule, ExitRules, Instance, RegimeRule, Settings, Size, Strategies, confidence,
+    DriverRule, EntryRule, ExitRules, Instance, RegimeRule, Settings, Size, Strategies, WarmUp,
+    confidence, drivers, warm_up,
 };
 use everwarm_domain::time::Timeframe;
 use everwarm_trading::STRATEGIES_MAX;
@@ -232,6 +233,8 @@ impl Reading<'_> {
         let mut entry = self.members(ENTRY, &default_entry());
         let min_confidence_ppm = confidence::take(&mut entry).unwrap_or_default();
         let regimes = RegimeRule::take(&mut entry).unwrap_or_default();
+        let drivers = DriverRule::take(&mut entry).unwrap_or_default();
+        let warm_up = WarmUp::take(&mut entry).unwrap_or_default();
         let entry = EntryRule::take(&mut entry).unwrap_or_default();
         let defaults = serde_json::from_str(&(of.defaults)()).unwrap_or_default();
         let section = Json::Object(self.members(of.settings, &defaults)).to_string();
@@ -247,6 +250,8 @@ impl Reading<'_> {
                     entry,
                     min_confidence_ppm,
                     regimes,
+                    drivers,
+                    warm_up,
                 })
             }
             Err(wrong) => {
@@ -328,6 +333,8 @@ pub fn default_entry() -> Map<String, Json> {
     let mut members = EntryRule::default().members();
     members.insert(confidence::MEMBER.to_owned(), json!(confidence::text(0)));
     members.extend(RegimeRule::default().members());
+    members.extend(DriverRule::default().members());
+    members.insert(warm_up::MEMBER.to_owned(), json!(WarmUp::default().name()));
     members
 }
 

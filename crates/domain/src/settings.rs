@@ -12,6 +12,7 @@ pub mod regimes;
 pub mod selection;
 pub mod sizes;
 mod strategies;
+pub mod warm_up;
 
 pub use entries::EntryRule;
 pub use exits::ExitRules;
@@ -19,6 +20,7 @@ pub use regimes::{Regime, RegimeRule};
 pub use selection::{MarketLimits, Selection};
 pub use sizes::{Size, SizeRules};
 pub use strategies::{Instance, Strategies};
+pub use warm_up::WarmUp;
 
 /// Settings of all stages. A fact carries them as JSON text, so that a later field has its default
 /// in older facts.

@@ -1,15 +1,26 @@
 //! The encoding of keys and values in the history's tables. Keys sort like the values they encode.
 
+use super::whole::Minutes;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::market::Bar;
+use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, PRICE_SCALE, PRICE_SCALE_MAX, Price};
 use everwarm_domain::time::{Timeframe, UtcMs};
 
 /// Bytes of a bar without its symbol.
-pub const BAR: usize = 8 + 4 * 8 + 16;
+pub const BAR: usize = 8 + 4 * 8 + VOLUME;
+/// Bytes of a volume, the last of a bar.
+const VOLUME: usize = 16;
 /// Index of the byte of a volume that holds the scale of the prices. Decimals leave that byte free.
 /// 0 means 8, as in every bar of earlier versions.
 const SCALE: usize = 0;
+/// Indices of the bytes of a volume that hold the minutes of a wide bar: twice their number, and
+/// one more if it is complete. 0 means unknown, as in every bar of earlier versions. Decimals leave
+/// them free, but for the sign in the highest bit of the second.
+const MINUTES: [usize; 2] = [1, 3];
+/// Most minutes that fit.
+const MINUTES_MAX: u32 = 0x3fff;
+/// The bit of the sign.
+const SIGN: u8 = 0x80;
 /// Bytes of a symbol, padded with zeros.
 pub const SYMBOL: usize = 16;
 
@@ -77,6 +88,38 @@ pub fn put_named_bar(bar: &Bar, out: &mut Vec<u8>) {
     put_bar(bar, out);
 }
 
+/// Encodes a wide bar with its symbol in front and its minutes.
+pub fn put_named_rolled(rolled: &RolledBar, out: &mut Vec<u8>) {
+    put_named_bar(&rolled.bar, out);
+    let RolledBar { count, complete, .. } = rolled;
+    let minutes = 2 * (*count).min(MINUTES_MAX) + u32::from(*complete);
+    let [low, high, ..] = minutes.to_le_bytes();
+    let volume = out.len() - VOLUME;
+    for (byte, bits) in MINUTES.into_iter().zip([low, high]) {
+        out[volume + byte] |= bits;
+    }
+}
+
+/// The minutes of the bars of one symbol among bars of [`put_named_rolled`], by opening time; none:
+/// unknown.
+pub fn minutes_named(
+    symbol: Symbol,
+    bytes: &[u8],
+) -> Result<Vec<(UtcMs, Option<Minutes>)>, String> {
+    check_length(bytes, SYMBOL + BAR)?;
+    let name = symbol_key(symbol);
+    let ours = bytes.chunks_exact(SYMBOL + BAR).filter_map(|b| b.strip_prefix(&name));
+    let minutes = |bytes: &[u8]| {
+        let open_time = i64::from_be_bytes(Reader(bytes).take()?);
+        let volume = &bytes[BAR - VOLUME..];
+        let [low, high] = MINUTES.map(|byte| volume[byte]);
+        let bits = u16::from_le_bytes([low, high & !SIGN]);
+        let minutes = Minutes { count: u32::from(bits / 2), complete: bits % 2 == 1 };
+        Ok((open_time, (bits > 0).then_some(minutes)))
+    };
+    ours.map(minutes).collect()
+}
+
 /// Decodes the bytes of [`put_bar`], [`BAR`] bytes.
 pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
     let mut reader = Reader(bytes);
@@ -88,6 +131,8 @@ pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
         0 => PRICE_SCALE,
         scale => scale,
     };
+    volume[MINUTES[0]] = 0;
+    volume[MINUTES[1]] &= SIGN;
     let price = |units| {
         let price = Price::of(units, scale).filter(|_| scale <= PRICE_SCALE_MAX);
         price.ok_or_else(|| format!("{symbol} bar {open_time}: no price has the scale {scale}"))
@@ -182,6 +227,16 @@ mod tests {
                 (price(31), price(32), price(30), price(i64::MAX.into()));
             let token = Bar { open, high, low, close, ..bar };
             assert_eq!(named_bars_of(&bytes(&token)).unwrap(), [token]);
+            for (count, complete) in [(1, false), (60, true), (1_439, false), (1_440, true)] {
+                let mut out = Vec::new();
+                put_named_rolled(&RolledBar { bar: token, count, complete }, &mut out);
+                assert_eq!(named_bars_of(&out).unwrap(), [token], "the bar is the same");
+                let minutes = Some(Minutes { count, complete });
+                let of = (token.open_time, minutes);
+                assert_eq!(minutes_named(token.symbol, &out).unwrap(), [of]);
+            }
+            let unknown = minutes_named(token.symbol, &bytes(&token)).unwrap();
+            assert_eq!(unknown, [(token.open_time, None)], "of earlier versions");
         }
     }
 }

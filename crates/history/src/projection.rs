@@ -76,11 +76,17 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
             rules.iter().map(row).collect()
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
-            let mut rows: BTreeMap<UtcMs, Vec<Bar>> = BTreeMap::new();
+            let mut rows: BTreeMap<UtcMs, Vec<u8>> = BTreeMap::new();
             for rolled in bars {
-                rows.entry(rolled.bar.open_time).or_default().push(rolled.bar);
+                let row = rows.entry(rolled.bar.open_time).or_default();
+                key_encoding::put_named_rolled(rolled, row);
             }
-            rows.iter().map(|(open, bars)| bar_row(*timeframe, *open, fact.key, bars)).collect()
+            let row = |(open, value)| Op::Put {
+                table: BARS,
+                key: bar_key(*timeframe, open, fact.key),
+                value,
+            };
+            rows.into_iter().map(row).collect()
         }
         Body::Order(order) => project_order(fact.key, order),
         Body::Ledger(ledger) => project_ledger(fact, ledger),
@@ -92,10 +98,15 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
     }
 }
 
-fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> Op {
+fn bar_key(timeframe: Timeframe, open_time: UtcMs, fact: Key) -> Vec<u8> {
     let mut key = vec![key_encoding::timeframe_key(timeframe)];
     key.extend_from_slice(&key_encoding::time_key(open_time));
     key.extend_from_slice(&fact.n.to_be_bytes());
+    key
+}
+
+fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> Op {
+    let key = bar_key(timeframe, open_time, fact);
     let mut value = Vec::with_capacity(bars.len() * (key_encoding::SYMBOL + key_encoding::BAR));
     for bar in bars {
         key_encoding::put_named_bar(bar, &mut value);

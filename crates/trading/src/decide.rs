@@ -36,6 +36,7 @@ mod ranges;
 mod regimes;
 mod sales;
 mod session_ends;
+mod settled;
 mod sizes;
 
 pub use owed_exits::REFUSALS;
@@ -265,6 +266,12 @@ pub struct Decide {
     /// The lots that got prices by hand since the last close.
     #[serde(default)]
     given: hand_prices::Given,
+    /// The bars of features, and the strategies that enter on settled values only.
+    #[serde(default)]
+    settled: settled::Settled,
+    /// The drivers of symbols and their bias, and the rules for entries by them.
+    #[serde(default)]
+    drivers: drivers::Drivers,
     /// The signals of this input that follow from daily bars.
     #[serde(skip)]
     daily: Daily,

@@ -604,6 +604,12 @@ mod sized;
 #[path = "decide/regimes_tests.rs"]
 mod by_regime;
 
+#[path = "decide/settled_tests.rs"]
+mod on_settled;
+
+#[path = "decide/drivers_tests.rs"]
+mod by_driver;
+
 #[path = "decide/taken_back_tests.rs"]
 mod taken_back;
 

@@ -4,12 +4,14 @@ use super::testing::world::{Delivery, History, World, settings};
 use super::testing::{bar, configured, dec, sym, trade};
 use crate::stages;
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order, Venue};
+use everwarm_domain::features::FeatureTable;
 use everwarm_domain::market::Bar;
 use everwarm_domain::order::{
     FIRST_STRATEGY, OrderReport, OrderStatus, ReportSource, SendAttempt, Side, Validity,
 };
-use everwarm_domain::settings::Size;
+use everwarm_domain::settings::exits::AtrStop;
+use everwarm_domain::settings::{ExitRules, Size};
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_kernel::fact::{Body as _, Fact};
 use everwarm_kernel::plain::PlainLoop;
@@ -227,4 +229,45 @@ fn an_exit_leaves_at_once_where_a_query_ends_its_entry() {
     });
     assert_eq!(sales.count(), 1);
     assert_ne!(world.plain.next_wake(), Some(time), "and then nothing is due");
+}
+
+/// The values at the ends of 15m bars. Minutes 18 and 19 have the highest prices of their bar. They
+/// come in their closes; or late, after the close that ends their 5m bar; or never.
+fn ranges((is_late, comes): (bool, bool)) -> Vec<FeatureTable> {
+    let mut world = World::new(Delivery::Whole, 0);
+    let mut settings = settings();
+    settings.strategy.set(FIRST_STRATEGY, "timeframe", "15m");
+    let stop_atr = Some(AtrStop { hundredths: 200, length: 1 });
+    settings.strategy.set_exits(FIRST_STRATEGY, ExitRules { stop_atr, ..ExitRules::default() });
+    world.give(configured(&settings));
+    let high = |minute| minute == 18 || minute == 19;
+    for minute in 0..60 {
+        let bar = |minute| bar("BTCUSDT", minute, if high(minute) { 900 } else { 100 });
+        let (mut bars, mut missing) = (vec![bar(minute)], Vec::new());
+        if is_late && high(minute) {
+            (bars, missing) = (Vec::new(), vec![sym("BTCUSDT")]);
+        }
+        world.time = (minute + 1) * MINUTE;
+        world.give(Body::Market(Market::close(world.time, bars, missing)));
+        if is_late && comes && minute == 19 {
+            for minute in [18, 19] {
+                world.give(Body::Market(Market::LateBar { bar: bar(minute), odd: None }));
+            }
+        }
+    }
+    let values = world.facts.into_iter().filter_map(|fact| {
+        let Body::Analysis(Analysis::FeatureValues { timeframe, table, .. }) = fact.body else {
+            return None;
+        };
+        (timeframe == Timeframe::M15).then_some(table)
+    });
+    values.collect()
+}
+
+#[test]
+fn a_late_minute_of_an_open_bar_is_in_its_values() {
+    let whole = ranges((false, true));
+    assert_eq!(whole.len(), 4);
+    assert_eq!(ranges((true, true)), whole);
+    assert_ne!(ranges((true, false)), whole, "the minutes matter");
 }

@@ -2,9 +2,9 @@
 //! sessions, a day is one session, from its first to its last minute.
 //!
 //! The close of its last minute finishes a bucket, for symbols with a bar or missing there. The
-//! first bar of a later bucket finishes it too. Bars from history fill buckets, but no fact is
-//! appended for them. Prices are exact. Volumes are exact up to 28 digits and saturate at the
-//! largest decimal.
+//! first bar of a later bucket finishes it too. A late bar of a finished bucket still counts in
+//! the wider ones that are open. Bars from history fill buckets, but no fact is appended for them.
+//! Prices are exact. Volumes are exact up to 28 digits and saturate at the largest decimal.
 //!
 //! Each width is built from the buckets of the next smaller width, so most bars touch one bucket.
 //!
@@ -37,6 +37,8 @@ const FORMAT: u8 = 2;
 const FORMAT_1: u8 = 1;
 const TYPE_1: u64 = 0x32e7_f0d3_cdca_857c;
 const BEFORE_CALENDAR: u16 = 1;
+/// Version that skipped late bars of finished buckets. Its state is the same.
+const BEFORE_LATE: u16 = 2;
 const LEVELS: usize = WIDTHS.len();
 /// Index of the days in [`WIDTHS`].
 const DAILY: usize = LEVELS - 1;
@@ -90,7 +92,7 @@ fn minutes(width: Timeframe) -> u32 {
 pub struct Roller {
     /// Opening time of the last bar.
     last: UtcMs,
-    /// Bars that open before this belong to a finished bucket and are skipped.
+    /// Bars that open before this belong to a finished bucket of 5m.
     done: UtcMs,
     buckets: [Option<Bucket>; LEVELS],
 }
@@ -103,12 +105,16 @@ impl Default for Roller {
 
 impl Roller {
     /// Adds a 1m bar. `finished` receives the buckets that it ends, with their index in [`WIDTHS`].
-    /// A bar that is not newer than the last one, or belongs to a finished bucket, is skipped.
+    /// A bar that is not newer than the last one is skipped.
     pub fn add(&mut self, bar: &Bar, finished: &mut impl FnMut(usize, RolledBar)) {
-        if bar.open_time <= self.last || bar.open_time < self.done {
+        if bar.open_time <= self.last {
             return;
         }
         self.last = bar.open_time;
+        if bar.open_time < self.done {
+            self.late(bar);
+            return;
+        }
         if let Some(bucket) = &mut self.buckets[0]
             && bar.open_time.saturating_sub(bucket.open_time) < Timeframe::M5.ms()
         {
@@ -117,6 +123,22 @@ impl Roller {
         }
         self.finish(bar.symbol, bar.open_time, finished);
         self.buckets[0] = Some(Bucket::of(bar));
+    }
+
+    /// Adds a bar of a finished bucket to the smallest open one that spans it. That one gives it to
+    /// the wider ones.
+    fn late(&mut self, bar: &Bar) {
+        for (width, bucket) in WIDTHS.into_iter().zip(&mut self.buckets) {
+            let open_time = width.open_of(bar.open_time);
+            if open_time.saturating_add(width.ms()) <= self.done {
+                continue;
+            }
+            match bucket {
+                Some(bucket) => bucket.add(bar.high, bar.low, bar.close, bar.volume, 1),
+                empty => *empty = Some(Bucket { open_time, ..Bucket::of(bar) }),
+            }
+            return;
+        }
     }
 
     /// Finishes the buckets that end at or before `time`, which is the end of a 5m bucket.
@@ -236,13 +258,18 @@ impl RollUp {
         if self.calendar.is_always_open() {
             return;
         }
-        let RollUp { finished, calendar, days, .. } = self;
+        let RollUp { finished, calendar, days, rollers } = self;
         let daily = &mut finished[DAILY];
         daily.retain(|day| !calendar.of(day.bar.symbol).covers(day.bar.open_time));
         let mut sink = |_: usize, bar: RolledBar| daily.push(bar);
         for bar in bars {
-            let of = days.entry(bar.symbol);
-            SessionDay::add(of, bar, calendar.of(bar.symbol), &mut sink);
+            let sessions = calendar.of(bar.symbol);
+            // A late bar of a session that has ended would begin its day again.
+            let done = rollers.get(bar.symbol).map_or(UtcMs::MIN, |of| of.done);
+            let over = |session: Session| time.is_none() && session.close <= done;
+            if !sessions.at(bar.open_time).is_some_and(over) {
+                SessionDay::add(days.entry(bar.symbol), bar, sessions, &mut sink);
+            }
         }
         for (symbol, day) in days.iter_mut() {
             SessionDay::close(day, symbol, time.unwrap_or(UtcMs::MIN), &mut sink);
@@ -302,7 +329,7 @@ impl Stage for RollUp {
     }
 
     fn version(&self) -> u16 {
-        2
+        3
     }
 
     fn produces(&self) -> Mask {
@@ -364,10 +391,13 @@ impl Stage for RollUp {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_CALENDAR]
+        &[BEFORE_CALENDAR, BEFORE_LATE]
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == BEFORE_LATE {
+            return self.load(bytes);
+        }
         *self = state::grown(FORMAT_1, TYPE_1, bytes)?;
         Ok(())
     }
@@ -441,6 +471,54 @@ mod tests {
     }
 
     #[test]
+    fn a_late_bar_of_a_finished_bucket_counts_in_the_wider_ones() {
+        let mut stage = RollUp::default();
+        let late = |minute, price| {
+            Body::Market(Market::LateBar { bar: bar("A", minute, price), odd: None })
+        };
+        for minute in 0..3 {
+            close(&mut stage, minute, &[("A", 5)], &[]);
+        }
+        close(&mut stage, 3, &[("B", 1)], &["A"]);
+        let partial = "5m A @0 5x3!, 5m B @0 1x2!";
+        assert_eq!(close(&mut stage, 4, &[("B", 1)], &["A"]), partial);
+        assert_eq!(apply(&mut stage, 5, late(3, 90)), "");
+        assert_eq!(apply(&mut stage, 5, late(4, 2)), "");
+        assert_eq!(apply(&mut stage, 5, late(4, 1)), "", "once");
+        // A 15m bucket that has no bar yet, and an hour that begins with a late bar.
+        for minute in 5..60 {
+            let bars = if minute == 15 || minute == 19 { vec![] } else { vec![("A", minute)] };
+            let missing = if bars.is_empty() { &["A"][..] } else { &[] };
+            let rolled = close(&mut stage, minute, &bars, missing);
+            match minute {
+                14 => assert_eq!(rolled, "5m A @10 14x5, 15m A @0 14x15"),
+                19 => {
+                    assert_eq!(rolled, "5m A @15 18x3!");
+                    apply(&mut stage, 20, late(19, 7));
+                }
+                29 => assert_eq!(rolled, "5m A @25 29x5, 15m A @15 29x14!"),
+                59 => assert!(rolled.ends_with("15m A @45 59x15, 1h A @0 59x59!"), "{rolled}"),
+                _ => {}
+            }
+            stage.check();
+        }
+        for minute in 60..65 {
+            close(&mut stage, minute, &[], &["A"]);
+        }
+        apply(&mut stage, 65, late(64, 3));
+        stage.check();
+        let bytes = stage.save();
+        stage = RollUp::default();
+        stage.convert(BEFORE_LATE, &bytes).unwrap();
+        for minute in 65..75 {
+            let rolled = close(&mut stage, minute, &[("A", 4)], &[]);
+            assert!(minute < 74 || rolled == "5m A @70 4x5, 15m A @60 4x11!", "{rolled}");
+        }
+        let hour = stage.rollers.iter().next().unwrap().1.buckets[2].unwrap();
+        assert_eq!((hour.open, hour.count), (bar("A", 64, 3).open, 11));
+    }
+
+    #[test]
     fn a_day_of_a_venue_with_sessions_is_a_session() {
         // From 23:58 to 00:03, over midnight in UTC, and from 01:00 to 01:02.
         let (first, second) = (DAY - 2 * MINUTE, DAY + 60 * MINUTE);
@@ -470,6 +548,24 @@ mod tests {
         assert_eq!(daily(close(&mut stage, 1_500, &[("A", 1)], &[])), "");
         let rolled = daily(close(&mut stage, 1_501, &[], &["A"]));
         assert_eq!(rolled, "1d A @1500 1x1!", "it lacks a minute");
+        stage.check();
+    }
+
+    #[test]
+    fn a_late_bar_does_not_begin_the_day_of_its_session_again() {
+        let session = Session { open: DAY, close: DAY + 5 * MINUTE };
+        let sessions = Sessions::new(0, 2 * DAY, vec![session]).unwrap();
+        let mut stage = RollUp::default();
+        let venue = VenueId::default();
+        apply(&mut stage, 0, Body::Market(Market::Sessions { venue, sessions }));
+        for minute in 1_440..1_444 {
+            close(&mut stage, minute, &[("A", minute)], &[]);
+        }
+        let rolled = close(&mut stage, 1_444, &[], &["A"]);
+        assert_eq!(rolled, "5m A @1440 1443x4!, 1d A @1440 1443x4!");
+        let late = Body::Market(Market::LateBar { bar: bar("A", 1_444, 9), odd: None });
+        assert_eq!(apply(&mut stage, 1_445, late), "");
+        assert_eq!(close(&mut stage, 1_445, &[("A", 1)], &[]), "");
         stage.check();
     }
 

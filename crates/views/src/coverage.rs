@@ -1,10 +1,12 @@
 //! How many past bars the features of each strategy have, of those that they need.
 //!
 //! A series is the bars of one symbol and width. Its bars are counted from the facts that load and
-//! close them. A series is ready once each feature has its first value.
+//! close them. A series is ready once each feature has its first value. One that a strategy with
+//! `warmup = "settled"` needs is ready once each of its features is settled.
 
 use everwarm_domain::fact::{Analysis, AtVenue, Body, Market, Operator};
 use everwarm_domain::id::Symbol;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::Fact;
@@ -29,6 +31,9 @@ pub struct Coverage {
     symbols: BTreeMap<Symbol, Counts>,
     /// The newest close.
     closed: UtcMs,
+    /// The sessions of the venue.
+    #[serde(default)]
+    sessions: Sessions,
 }
 
 /// The bars of one symbol.
@@ -48,6 +53,7 @@ struct Counts {
 #[derive(Clone, Copy, Debug, Default)]
 struct Need {
     first: u64,
+    entry: u64,
     settled: u64,
 }
 
@@ -76,7 +82,7 @@ impl SeriesState {
 
     /// Whether its features have values.
     #[must_use]
-    pub const fn is_ready(self) -> bool {
+    pub const fn has_values(self) -> bool {
         matches!(self, SeriesState::Settling | SeriesState::Warm)
     }
 }
@@ -96,21 +102,33 @@ pub struct SeriesView {
     pub first: u64,
     /// Bars after which earlier ones weigh at most 1 %.
     pub settled: u64,
+    /// Bars until strategies enter: `first`, or with `warmup = "settled"` those that settle the
+    /// features of that strategy.
+    #[serde(default)]
+    pub needed: u64,
     /// Its state.
     pub state: SeriesState,
-    /// Venue time until the first value, milliseconds; none: it has one, or its history is being
+    /// Venue time until strategies enter, milliseconds; none: they do, or its history is being
     /// loaded.
     pub ready_in_ms: Option<i64>,
 }
 
-/// The symbols for which a strategy has all values.
+impl SeriesView {
+    /// Whether strategies enter with its values.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        self.state.has_values() && self.bars >= self.needed
+    }
+}
+
+/// The symbols for which a strategy has all values that it enters with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StrategyReadyView {
     /// Its id.
     pub strategy: String,
     /// Listed symbols.
     pub symbols: u64,
-    /// Those for which each of its features has a value.
+    /// Those for which each of its features has a value, a settled one with `warmup = "settled"`.
     pub ready: u64,
 }
 
@@ -124,6 +142,8 @@ pub struct CoverageView {
     pub symbols_ready: u64,
     /// Series by state.
     pub series: BTreeMap<SeriesState, u64>,
+    /// Series that are ready.
+    pub series_ready: u64,
     /// Series that are not ready, the longest wait first; at most ten.
     pub cold: Vec<SeriesView>,
     /// Enabled strategies, by id.
@@ -134,8 +154,7 @@ impl CoverageView {
     /// Number of series, and of those that are ready.
     #[must_use]
     pub fn counts(&self) -> (u64, u64) {
-        let ready = self.series.iter().filter(|(state, _)| state.is_ready());
-        (self.series.values().sum(), ready.map(|(_, count)| count).sum())
+        (self.series.values().sum(), self.series_ready)
     }
 }
 
@@ -150,6 +169,7 @@ fn needs<'a>(features: impl Iterator<Item = &'a String>) -> BTreeMap<Timeframe, 
     for feature in features.filter_map(|text| text.parse::<Feature>().ok()) {
         let need = needs.entry(feature.timeframe).or_default();
         need.first = need.first.max(feature.first().unsigned_abs());
+        need.entry = need.entry.max(feature.entry().unsigned_abs());
         need.settled = need.settled.max(feature.settled().unsigned_abs());
     }
     needs
@@ -172,6 +192,11 @@ impl Counts {
             let whole = (wide.open_of(end) - wide.open_of(begin)) / width;
             note(wide, u64::try_from(whole).unwrap_or(0));
         }
+    }
+
+    fn is_ready(&self, timeframe: Timeframe, need: Need) -> bool {
+        let has_values = self.state(timeframe, need).has_values();
+        has_values && self.bars[place(timeframe)] >= need.entry
     }
 
     fn state(&self, timeframe: Timeframe, need: Need) -> SeriesState {
@@ -246,11 +271,11 @@ impl Coverage {
                     self.symbols.entry(row.symbol).or_default().live = live;
                 }
             }
+            Market::Sessions { sessions, .. } => self.sessions.follow(sessions),
             Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
-            | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. } => {}
         }
@@ -264,6 +289,25 @@ impl Coverage {
 
     fn live(&self) -> impl Iterator<Item = (&Symbol, &Counts)> {
         self.symbols.iter().filter(|(_, counts)| counts.live)
+    }
+
+    /// Symbols whose history is being loaded.
+    #[must_use]
+    pub fn loading(&self) -> BTreeSet<Symbol> {
+        let loading = self.live().filter(|(_, counts)| !counts.loaded || counts.waits);
+        loading.map(|(symbol, _)| *symbol).collect()
+    }
+
+    /// The newest close, UTC milliseconds; 0: there is none.
+    #[must_use]
+    pub const fn closed(&self) -> UtcMs {
+        self.closed
+    }
+
+    /// The sessions of the venue.
+    #[must_use]
+    pub const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Every series that a feature needs, by symbol and width.
@@ -285,7 +329,9 @@ impl Coverage {
         let mut waiting = BTreeSet::new();
         for series in self.series() {
             *view.series.entry(series.state).or_default() += 1;
-            if !series.state.is_ready() {
+            if series.is_ready() {
+                view.series_ready += 1;
+            } else {
                 waiting.insert(series.symbol);
                 view.cold.push(series);
             }
@@ -301,7 +347,7 @@ impl Coverage {
     fn strategy(&self, (id, features): (&String, &Vec<String>)) -> StrategyReadyView {
         let needs = needs(features.iter());
         let is_ready = |counts: &Counts| {
-            needs.iter().all(|(timeframe, need)| counts.state(*timeframe, *need).is_ready())
+            needs.iter().all(|(timeframe, need)| counts.is_ready(*timeframe, *need))
         };
         let symbols = self.live().count() as u64;
         let ready = self.live().filter(|(_, counts)| is_ready(counts)).count() as u64;
@@ -314,128 +360,18 @@ impl Coverage {
         timeframe: Timeframe,
         need: Need,
     ) -> SeriesView {
-        let (Need { first, settled }, state) = (need, counts.state(timeframe, need));
+        let (Need { first, entry, settled }, state) = (need, counts.state(timeframe, need));
         let bars = counts.bars[place(timeframe)];
-        let left = i64::try_from(first.saturating_sub(bars)).unwrap_or(i64::MAX);
+        let left = i64::try_from(entry.saturating_sub(bars)).unwrap_or(i64::MAX);
         let end =
             timeframe.open_of(self.closed).saturating_add(left.saturating_mul(timeframe.ms()));
-        let wait = (state == SeriesState::Cold).then(|| end.saturating_sub(self.closed));
-        SeriesView { symbol, timeframe, bars, first, settled, state, ready_in_ms: wait }
+        let waits = state != SeriesState::Loading && bars < entry;
+        let ready_in_ms = waits.then(|| end.saturating_sub(self.closed));
+        let needed = entry;
+        SeriesView { symbol, timeframe, bars, first, settled, needed, state, ready_in_ms }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use everwarm_domain::time::DAY;
-    use everwarm_kernel::fact::Key;
-    use everwarm_trading::testing::{bar, input, sym};
-
-    fn loaded(symbol: &str, timeframe: Timeframe, (from, count): (UtcMs, u32), plan: u64) -> Body {
-        let to = from + (i64::from(count) - 1) * timeframe.ms();
-        let symbol = sym(symbol);
-        Body::Market(Market::HistoryLoaded { symbol, timeframe, from, to, count, digest: 0, plan })
-    }
-
-    fn listed(symbols: &[&str]) -> Body {
-        let row = |name: &&str| everwarm_domain::fact::Listed {
-            symbol: sym(name),
-            venue: AtVenue::Trading,
-            wanted: true,
-            why: String::new(),
-        };
-        let (listed, unlisted) = (symbols.iter().map(row).collect(), Vec::new());
-        Body::Market(Market::Universe { asked: 0, basis: 0, listed, unlisted })
-    }
-
-    /// Strategies on minutes and on days.
-    fn begun() -> Coverage {
-        let mut settings = everwarm_trading::testing::crossing(10, 30);
-        let mut days = settings.strategy.0["sma_cross"].clone();
-        days.section = r#"{"timeframe":"1d","fast":5,"slow":20}"#.to_owned();
-        settings.strategy.0.insert("days".to_owned(), days);
-        let mut coverage = Coverage::default();
-        let applied = Operator::configured(1, &settings);
-        coverage.fold(&input(1, Body::Operator(applied)));
-        let features = ["sma(10)@1m", "sma(20)@1d", "sma(30)@1m", "sma(5)@1d"];
-        coverage.fold(&derived(plan(7, &features)));
-        coverage.fold(&input(2, listed(&["A", "B"])));
-        coverage
-    }
-
-    fn plan(plan: u64, features: &[&str]) -> Body {
-        let features = features.iter().map(|text| (*text).to_owned()).collect();
-        Body::Analysis(Analysis::FeaturePlan { plan, features })
-    }
-
-    fn derived(body: Body) -> Fact<Body> {
-        Fact { key: Key { n: 1, rank: 200, i: 0 }, ..input(1, body) }
-    }
-
-    /// Ready symbols of the strategies on days and on minutes, then the cold series.
-    fn shown(coverage: &Coverage) -> String {
-        let view = coverage.view();
-        let ready = view.strategies.iter().map(|one| format!("{}/{}", one.ready, one.symbols));
-        let cold = view.cold.iter().map(|one| {
-            let wait = one.ready_in_ms.map_or("?".to_owned(), |ms| (ms / 60_000).to_string());
-            format!("{} {} {} of {} in {wait}", one.symbol, one.timeframe, one.bars, one.first)
-        });
-        ready.chain(cold).collect::<Vec<_>>().join(", ")
-    }
-
-    #[test]
-    fn a_strategy_is_ready_for_a_symbol_once_its_features_have_values() {
-        let mut coverage = begun();
-        let starts = shown(&coverage);
-        assert!(starts.starts_with("0/2, 0/2, A 1m 0 of 30 in ?"), "{starts}");
-        let midnight = 1_000 * DAY;
-        let minutes = (midnight - 999 * MINUTE, 1_000);
-        coverage.fold(&input(3, loaded("A", Timeframe::D1, (midnight - 19 * DAY, 19), 0)));
-        coverage.fold(&input(4, loaded("A", Timeframe::M1, minutes, 0)));
-        coverage.fold(&input(5, loaded("B", Timeframe::D1, (midnight - 20 * DAY, 20), 0)));
-        coverage.fold(&input(6, loaded("B", Timeframe::M1, minutes, 0)));
-        coverage.fold(&input(
-            7,
-            Body::Market(Market::close(midnight + MINUTE, vec![bar("A", 0, 1)], Vec::new())),
-        ));
-        assert_eq!(shown(&coverage), "1/2, 2/2, A 1d 19 of 20 in 1439");
-        assert_eq!(coverage.view().counts(), (4, 3));
-        let all = coverage.series();
-        let names = all.iter().map(|one| format!("{} {}", one.symbol, one.timeframe));
-        assert_eq!(names.collect::<Vec<_>>(), ["A 1m", "A 1d", "B 1m", "B 1d"]);
-        let day = everwarm_domain::market::RolledBar {
-            bar: bar("A", 0, 1),
-            count: 1_440,
-            complete: true,
-        };
-        let bars = vec![day];
-        let rolled = Analysis::Rolled { timeframe: Timeframe::D1, bars };
-        coverage.fold(&derived(Body::Analysis(rolled)));
-        assert_eq!(shown(&coverage), "2/2, 2/2");
-    }
-
-    #[test]
-    fn a_feature_that_a_reload_adds_waits_for_its_bars() {
-        let mut coverage = begun();
-        let minutes = (1_000 * DAY, 1_000);
-        for name in ["A", "B"] {
-            coverage.fold(&input(3, loaded(name, Timeframe::D1, (0, 20), 0)));
-            coverage.fold(&input(4, loaded(name, Timeframe::M1, minutes, 0)));
-        }
-        assert_eq!(shown(&coverage), "2/2, 2/2");
-        coverage.fold(&derived(plan(8, &["sma(10)@1m", "sma(20)@1d", "sma(40)@1m", "sma(5)@1d"])));
-        assert!(shown(&coverage).starts_with("0/2, 0/2, A 1m 1000 of 30 in ?"));
-        coverage.fold(&input(5, loaded("A", Timeframe::M1, minutes, 8)));
-        assert!(shown(&coverage).starts_with("1/2, 1/2, B 1m"), "{}", shown(&coverage));
-        coverage.fold(&input(6, loaded("B", Timeframe::M1, minutes, 7)));
-        assert!(shown(&coverage).starts_with("1/2, 1/2, B 1m"), "of another plan");
-    }
-
-    #[test]
-    fn minutes_make_whole_wide_bars_only() {
-        let mut counts = Counts::default();
-        // From 23:50 to 02:10.
-        counts.loaded(Timeframe::M1, (DAY - 10 * MINUTE, DAY + 129 * MINUTE, 140));
-        assert_eq!(counts.bars, [140, 28, 8, 2, 0, 0]);
-    }
-}
+#[path = "coverage_tests.rs"]
+mod tests;

@@ -565,6 +565,12 @@ pub struct BarView {
     pub close: Decimal,
     /// Volume, base units.
     pub volume: Decimal,
+    /// Minutes that a wide bar was made of, if known; none: it was fetched in its own width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minutes: Option<u32>,
+    /// Whether a wide bar lacks no minute, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
     /// Recent values of the indicators for this bar, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub indicators: Option<IndicatorsView>,
@@ -581,6 +587,8 @@ impl BarView {
             low: bar.low.decimal().normalize(),
             close: bar.close.decimal().normalize(),
             volume: bar.volume.normalize(),
+            minutes: None,
+            complete: None,
             indicators: None,
         }
     }

@@ -5,6 +5,7 @@ use super::entries::EntryRule;
 use super::exits::ExitRules;
 use super::regimes::RegimeRule;
 use super::sizes::{self, Size};
+use super::warm_up::{self, WarmUp};
 use crate::time::Timeframe;
 use serde::de::{Deserializer, Error as _};
 use serde::ser::Serializer;
@@ -37,6 +38,10 @@ pub struct Instance {
     pub min_confidence_ppm: u32,
     /// The regimes in which it enters, and its sizes there.
     pub regimes: RegimeRule,
+    /// The drivers and the bias that its entries need.
+    pub drivers: DriverRule,
+    /// The bars that its features need before it enters.
+    pub warm_up: WarmUp,
 }
 
 /// Instances by id.
@@ -80,8 +85,19 @@ impl Strategies {
         let (kind, enabled, section) = (id.to_owned(), true, "{}".to_owned());
         let (exits, size) = (Some(ExitRules::default()), Size::default());
         let (entry, min_confidence_ppm, regimes) = Default::default();
-        let fresh =
-            Instance { kind, enabled, section, exits, size, entry, min_confidence_ppm, regimes };
+        let (drivers, warm_up) = Default::default();
+        let fresh = Instance {
+            kind,
+            enabled,
+            section,
+            exits,
+            size,
+            entry,
+            min_confidence_ppm,
+            regimes,
+            drivers,
+            warm_up,
+        };
         self.0.entry(id.to_owned()).or_insert(fresh)
     }
 
@@ -123,6 +139,12 @@ impl Serialize for Strategies {
             if one.regimes != RegimeRule::default() {
                 all.extend(one.regimes.members());
             }
+            if one.drivers != DriverRule::default() {
+                all.extend(one.drivers.members());
+            }
+            if one.warm_up != WarmUp::default() {
+                all.insert(warm_up::MEMBER.to_owned(), Value::from(one.warm_up.name()));
+            }
             if let Ok(Value::Object(own)) = serde_json::from_str(&one.section) {
                 all.extend(own);
             }
@@ -155,6 +177,8 @@ impl<'de> Deserialize<'de> for Strategies {
             let min_confidence_ppm =
                 confidence::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let regimes = RegimeRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let drivers = DriverRule::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
+            let warm_up = WarmUp::take(&mut own).map_err(|why| format!("{id}: {why}"))?;
             let section = Value::Object(own).to_string();
             let one = Instance {
                 kind,
@@ -165,6 +189,8 @@ impl<'de> Deserialize<'de> for Strategies {
                 entry,
                 min_confidence_ppm,
                 regimes,
+                drivers,
+                warm_up,
             };
             Ok((id, one))
         };
@@ -191,6 +217,8 @@ mod tests {
             entry: EntryRule::default(),
             min_confidence_ppm: 0,
             regimes: RegimeRule::default(),
+            drivers: DriverRule::default(),
+            warm_up: WarmUp::First,
         };
         assert_eq!(all.0["b"], of("k", false, r#"{"x":[1]}"#));
         assert_eq!(all.0["k"], of("k", true, r#"{"fast":3}"#), "older texts name no kind");
@@ -221,8 +249,21 @@ mod tests {
         assert_eq!(all.0["k"], Instance { regimes, ..of("k", true, "{}") });
         let again = serde_json::to_string(&all).unwrap();
         assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        let text = r#"{"k":{"warmup":"settled"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        assert_eq!(all.0["k"], Instance { warm_up: WarmUp::Settled, ..of("k", true, "{}") });
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
+        let text = r#"{"k":{"drivers":"BTCUSDT: up","daily_bias":"long"}}"#;
+        let all: Strategies = serde_json::from_str(text).unwrap();
+        let drivers = DriverRule { only: DriverRule::list("BTCUSDT: up").unwrap(), long: true };
+        assert_eq!(all.0["k"], Instance { drivers, ..of("k", true, "{}") });
+        let again = serde_json::to_string(&all).unwrap();
+        assert_eq!(serde_json::from_str::<Strategies>(&again).unwrap(), all);
         for wrong in [
             r#"{"a":1}"#,
+            r#"{"a":{"drivers":"up"}}"#,
+            r#"{"a":{"warmup":"soon"}}"#,
             r#"{"a":{"regimes":"bull"}}"#,
             r#"{"a":{"min_confidence":"2"}}"#,
             r#"{"a":{"kind":2}}"#,

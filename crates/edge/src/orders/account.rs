@@ -8,8 +8,8 @@
 
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::Balance;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::order::{Balance, Charge};
+use everwarm_domain::time::{DAY, UtcMs};
 use everwarm_trading::orders::order_states::OrderStates;
 use everwarm_venue::port::{AccountPicture, Venue, VenueError};
 use std::collections::BTreeSet;
@@ -18,6 +18,9 @@ use std::collections::BTreeSet;
 /// milliseconds of venue time. The venue's reports lag by less.
 pub const CALM_MS: i64 = 10_000;
 
+/// Age of the charges that a check reports, milliseconds. Each was seen by an earlier check.
+const CHARGES_MS: i64 = 2 * DAY;
+
 /// A snapshot of the account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
@@ -25,6 +28,8 @@ pub struct Picture {
     pub balances: Vec<Balance>,
     /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
+    /// The last amounts that the venue took and that no fill reports.
+    pub charges: Vec<Charge>,
     /// Open orders with their filled quantities, by id.
     open: Vec<(ClientOrderId, Symbol, Decimal)>,
 }
@@ -35,13 +40,16 @@ impl Picture {
     /// # Errors
     /// A request failed.
     pub async fn take(venue: &dyn Venue) -> Result<Picture, VenueError> {
-        let AccountPicture { mut balances, unread, .. } = venue.account().await?;
+        let AccountPicture { mut balances, unread, mut charges, .. } = venue.account().await?;
         let open = venue.open_orders(None).await?;
         let mut open: Vec<_> =
             open.into_iter().map(|o| (o.client_id, o.symbol, o.executed)).collect();
         open.sort();
         balances.sort_by(|a, b| a.asset.cmp(&b.asset));
-        Ok(Picture { balances, unread, open })
+        // Older ones were compared before.
+        let since = venue.now().saturating_sub(CHARGES_MS);
+        charges.retain(|charge| charge.time >= since);
+        Ok(Picture { balances, unread, charges, open })
     }
 
     /// The open orders.
@@ -175,7 +183,8 @@ mod tests {
         let open = open
             .iter()
             .map(|(id, executed)| (ClientOrderId((*id).to_owned()), sym("BTCUSDT"), dec(executed)));
-        Picture { balances, unread: Vec::new(), open: open.collect() }
+        let (unread, charges) = (Vec::new(), Vec::new());
+        Picture { balances, unread, charges, open: open.collect() }
     }
 
     /// A book with one open order of ours.

@@ -34,6 +34,25 @@ pub(super) fn form_allows(signal: &Signal) -> Result<(), Refusal> {
 }
 
 impl Decide {
+    /// Takes the conditions of entries from a configuration.
+    pub(super) fn entries_configured(&mut self, settings: &Settings) {
+        self.limit_entries.configured(&settings.strategy);
+        self.least.configured(&settings.strategy);
+        self.regimes.configured(&settings.strategy);
+        self.settled.configured(settings);
+        self.drivers.configured(&settings.strategy);
+    }
+
+    /// Forgets the values of symbols.
+    pub(super) fn unlisted(&mut self, unlisted: &[Symbol]) {
+        self.newest.remove_all(unlisted);
+        self.odd.remove_all(unlisted);
+        self.ranges.unlisted(unlisted);
+        self.regimes.unlisted(unlisted);
+        self.settled.unlisted(unlisted);
+        self.drivers.unlisted(unlisted);
+    }
+
     /// Whether the lot of an addition may grow at this price: no exit of it is decided, and the
     /// price is above its stop.
     pub(super) fn addition_allows(

@@ -1,7 +1,7 @@
 //! Defines features: an indicator with parameters on bars of one width, by name: `sma(20)@1h`.
 
 use crate::{settings, strategy};
-use everwarm_analysis::Formula;
+use everwarm_analysis::{Catalogued as _, Count, Formula};
 use everwarm_domain::fact::Retained;
 use everwarm_domain::order::FIRST_STRATEGY;
 use everwarm_domain::settings::Settings;
@@ -15,6 +15,9 @@ use std::str::FromStr;
 pub const FEATURES_MAX: usize = 1_000;
 /// Most bytes of the states of all features.
 pub const BYTES_MAX: u64 = 256 << 20;
+
+/// Name of the indicator that counts the bars of another one.
+pub(crate) const COUNT: &str = Count::NAME;
 
 /// A computed series: a formula on bars of one width.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +62,13 @@ impl Feature {
     #[must_use]
     pub fn settled(&self) -> i64 {
         self.day().max(self.formula.settled().into())
+    }
+
+    /// Bars that a strategy with this feature needs before it enters: those of its first value, or
+    /// those after which a counted feature is settled.
+    #[must_use]
+    pub fn entry(&self) -> i64 {
+        if self.formula.name() == COUNT { self.settled() } else { self.first() }
     }
 
     /// Bars of a whole UTC day, if a value needs them; else 0.

@@ -18,6 +18,7 @@ mod numbers;
 #[cfg(any(test, feature = "example-kinds"))]
 mod rsi_reversal;
 mod setting;
+mod settled;
 mod sma_cross;
 mod smc;
 mod stage;
@@ -31,6 +32,7 @@ pub use kind::Kind;
 pub use kinds::{add, is_name, kind, kinds};
 pub use numbers::{ppm, saturating, show};
 pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, TIMEFRAME, Wrong, of_every};
+pub(crate) use settled::{Counted, counted_by_strategy};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
 pub use why_not::{Verdict, WhyNot};
@@ -253,6 +255,14 @@ pub fn features_by_strategy(settings: &Settings) -> BTreeMap<String, Vec<String>
 /// The features needed by an instance, if it is enabled: those of its kind, of its stop and of its
 /// regimes.
 fn features_of(one: &Instance) -> Vec<String> {
+    let features = features_without_counts(one);
+    let counts: Vec<String> = settled::counts(one, &features).collect();
+    [features, counts].concat()
+}
+
+/// The features needed by an instance, if it is enabled: those of its kind, of its stop, of its
+/// regimes and of its drivers, each once.
+fn features_without_counts(one: &Instance) -> Vec<String> {
     let Some((kind, section)) = section(Some(one)) else { return Vec::new() };
     let stop = stop_by_range(one).map(|(_, feature)| feature);
     let regime = one.regimes.feature().map(str::to_owned);

@@ -6,7 +6,8 @@ use everwarm_domain::settings::entries;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
 use everwarm_domain::settings::regimes;
 use everwarm_domain::settings::sizes;
-use everwarm_domain::settings::{EntryRule, RegimeRule, Size};
+use everwarm_domain::settings::warm_up;
+use everwarm_domain::settings::{DriverRule, EntryRule, RegimeRule, Size};
 use everwarm_domain::time::Timeframe;
 use serde_json::{Map, Value};
 use std::ops::RangeInclusive;
@@ -165,6 +166,25 @@ pub const ENTRY: &[Setting] = &[
         form: Form::RegimeSizes,
         about: "Size of an entry by regime, a part of the usual one, like \"tight_smc: 0.5\". \
                 Other regimes: the usual size.",
+    },
+    Setting {
+        name: drivers::MEMBERS[0],
+        form: Form::Drivers,
+        about: "Drivers of symbols in which it opens or adds to a lot, like \"BTCUSDT: up, \
+                extended; ETHUSDT: up\": all of them must have one. Empty: any. Exits need none.",
+    },
+    Setting {
+        name: drivers::MEMBERS[1],
+        form: Form::OneOf(&drivers::BIASES),
+        about: "With \"long\" it opens or adds to a lot only if the symbol closed its newest day \
+                above its average of 200 days. \"any\": always. Exits need none.",
+    },
+    Setting {
+        name: warm_up::MEMBER,
+        form: Form::OneOf(&warm_up::NAMES),
+        about: "Bars that its features need before it opens or adds to a lot: \"first\", those of \
+                their first values; \"settled\", those after which earlier bars weigh at most 1 %. \
+                Exits need none.",
     },
 ];
 

@@ -5,7 +5,7 @@ use super::{Answer, Context, Failure, LIMITED, PAGED, Question, all, remembered}
 use crate::known_symbols::known;
 use crate::views::{BarView, SignalView, SymbolView};
 use everwarm_domain::id::Symbol;
-use everwarm_history::bars;
+use everwarm_history::whole::{self, StoredBar};
 use serde_json::Value;
 
 /// The listed symbols, by name.
@@ -34,6 +34,7 @@ pub const BARS: Question = Question {
         column(">low", "low", plain),
         column(">close", "close", plain),
         column(">volume", "volume", plain),
+        column("whole", "", whole),
     ],
     ..Question::new(
         "/api/v1/bars/{symbol}/{timeframe}",
@@ -41,19 +42,28 @@ pub const BARS: Question = Question {
         all::<BarView>,
         |context, asked| {
             let (symbol, width) = (asked.symbol()?, asked.timeframe()?);
-            let found = bars::page(context.archive(), width, symbol, &asked.page()?)?;
+            let found = whole::page(context.archive(), width, symbol, &asked.page()?)?;
             if found.rows.is_empty() {
                 is_known(context, symbol)?;
             }
-            Answer::page(found.map(|bar| {
+            Answer::page(found.map(|StoredBar { bar, minutes, complete }| {
                 let end = bar.open_time + width.ms();
                 let process = context.process();
                 let indicators = process.and_then(|p| p.indicators(symbol, width, end));
-                BarView { indicators, ..BarView::of(&bar) }
+                BarView { minutes, complete, indicators, ..BarView::of(&bar) }
             }))
         },
     )
 };
+
+/// Whether a bar lacks minutes; `?`: it is not known.
+fn whole(bar: &Value) -> String {
+    match (bar["complete"].as_bool(), &bar["minutes"]) {
+        (Some(true), _) => "yes".to_owned(),
+        (Some(false), minutes) => format!("{} min", word(minutes)),
+        (None, _) => "?".to_owned(),
+    }
+}
 
 /// The query of signals and their outcomes.
 pub const SIGNALS: Question = Question {

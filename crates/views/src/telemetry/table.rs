@@ -140,6 +140,7 @@ pub const RULES: &[&str] = &[
     "pending",
     "refused",
     "regime",
+    "settling",
     "stale",
     "stop-too-near",
     "too-small",
