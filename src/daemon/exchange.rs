@@ -3,6 +3,7 @@
 use super::live_prices;
 use crate::audit::store_failure;
 use everwarm_cli::SimConfig;
+use everwarm_config::values::AUTO_SYMBOLS;
 use everwarm_config::{MarketSource, Pace, Symbols};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
@@ -26,7 +27,7 @@ const MADE_OPENING: UtcMs = MADE_START + 865 * MINUTE;
 /// Names of stocks that an error shows.
 const SHOWN: u32 = 40;
 /// Symbols of the synthetic market.
-const MADE_SYMBOLS: u32 = 8;
+const MADE_SYMBOLS: u32 = AUTO_SYMBOLS;
 
 /// Runs the exchange until it ends.
 pub fn run(config: SimConfig) -> Result<Exit, Failure> {

@@ -398,6 +398,7 @@ impl Values {
             disk_behind_s: self.get("risk.disk_behind_s"),
             restarts_per_hour: self.get("risk.restarts_per_hour"),
             external_orders: self.get("risk.external_orders"),
+            driver_levels: DriverLevels::read(&self.text("risk.driver_levels")).unwrap_or_default(),
             sizes: self.sizes(),
         }
     }

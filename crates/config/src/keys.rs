@@ -13,7 +13,9 @@ use everwarm_adapters::ENVIRONMENTS;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::nearest::nearest;
-use everwarm_domain::settings::{EntryRule, RegimeRule, Size, confidence, exits, sizes};
+use everwarm_domain::settings::{
+    DriverLevels, DriverRule, EntryRule, RegimeRule, Size, confidence, exits, sizes,
+};
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
 use figment::value::Value;
@@ -223,6 +225,7 @@ keys! {
     "risk.disk_behind_s": Kind::Whole { least: 0, most: 3600, unit: Unit::Seconds };
     "risk.restarts_per_hour": count(0, 100_000);
     "risk.external_orders": Kind::OneOf(&["ignore", "halt"]);
+    "risk.driver_levels": DRIVER_LEVELS;
     "risk.alarm_drawdown_percent": count(0, 100);
     "risk.max_exposure": Kind::Amount { zero: true };
     "risk.max_symbol_exposure": Kind::Amount { zero: true };

@@ -79,6 +79,7 @@ pub fn form(form: Form) -> Kind {
         Form::Part => super::keys::PART,
         Form::Regimes => super::keys::REGIMES,
         Form::RegimeSizes => super::keys::REGIME_SIZES,
+        Form::Drivers => super::keys::DRIVERS,
     }
 }
 
@@ -327,7 +328,7 @@ pub fn default_size() -> Map<String, Json> {
     [(SIZE.name.to_owned(), json!(Size::default().to_string()))].into_iter().collect()
 }
 
-/// The entry rule, least confidence and regimes of a section that sets none.
+/// The entry rule, least confidence, regimes and drivers of a section that sets none.
 #[must_use]
 pub fn default_entry() -> Map<String, Json> {
     let mut members = EntryRule::default().members();

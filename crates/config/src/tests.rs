@@ -130,12 +130,16 @@ fn sizes_and_caps_are_read_and_wrong_ones_refused() {
         flag("risk.slippage", "none"),
         flag("strategy.sma_cross.regimes", "wide_structure, tight_smc"),
         flag("strategy.sma_cross.regime_sizes", "tight_smc: 0.5"),
+        flag("strategy.sma_cross.drivers", "BTCUSDT: up, extended"),
+        flag("strategy.sma_cross.daily_bias", "long"),
     ]);
     let settings = config.unwrap().settings;
     let one = &settings.strategy.0["sma_cross"];
     assert_eq!(one.size, Size::Risk(5_000));
     assert_eq!(one.regimes.names(), "tight_smc, wide_structure");
     assert_eq!(one.regimes.size_ppm(Regime::TightSmc), 500_000);
+    let btc = Symbol::named("BTCUSDT").unwrap();
+    assert_eq!((one.drivers.names(btc).as_str(), one.drivers.long), ("up, extended", true));
     let rules = settings.risk.sizes;
     let [all, symbol, strategy, venue] = rules.amounts();
     assert_eq!((all, symbol, strategy, venue), (None, Some(Decimal::new(5_000, 0)), None, None));
@@ -145,6 +149,12 @@ fn sizes_and_caps_are_read_and_wrong_ones_refused() {
         ("strategy.sma_cross.regimes", "wide", "; did you mean \"wide_structure\"?"),
         ("strategy.sma_cross.regime_sizes", "tight_smc: 2", "is not from \"0\" to \"1\""),
         ("strategy.sma_cross.regime_sizes", "smc: 1", "is not one of no_data, tight_smc"),
+        ("strategy.sma_cross.drivers", "BTCUSDT: upp", "; did you mean \"up\"?"),
+        ("strategy.sma_cross.drivers", "BTCUSD: up", "not traded; did you mean BTCUSDT?"),
+        ("strategy.sma_cross.drivers", "S200USDT: up", "S200USDT has no driver: it is not traded"),
+        ("strategy.sma_cross.daily_bias", "short", "any"),
+        ("risk.driver_levels", "BTCUSDT: failing = halted", "is not one of reduced, exits-only"),
+        ("risk.driver_levels", "BTCUSD: up = reduced", "not traded; did you mean BTCUSDT?"),
         ("risk.max_exposure", "-1", "-1 is negative"),
         ("risk.groups", "majors: BTCUSDT", "is not a group like"),
         ("risk.fee", "100%", "is not above 0% and below 100%"),

@@ -66,10 +66,13 @@ pub fn time_of_day(text: &str) -> Result<Option<UtcMs>, String> {
         .ok_or_else(|| format!("{text:?} is not a time of day: write it like 03:30, or off"))
 }
 
+/// Symbols of a synthetic market with [`Symbols::Auto`].
+pub const AUTO_SYMBOLS: u32 = 8;
+
 /// The traded symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Symbols {
-    /// 8 of a synthetic market, all of a recording.
+    /// [`AUTO_SYMBOLS`] of a synthetic market, all of a recording.
     Auto,
     /// The first ones by name, this many.
     First(u32),

@@ -6,6 +6,7 @@ use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub mod confidence;
+pub mod drivers;
 pub mod entries;
 pub mod exits;
 pub mod regimes;
@@ -14,6 +15,7 @@ pub mod sizes;
 mod strategies;
 pub mod warm_up;
 
+pub use drivers::{Driver, DriverLevels, DriverRule};
 pub use entries::EntryRule;
 pub use exits::ExitRules;
 pub use regimes::{Regime, RegimeRule};
@@ -153,6 +155,8 @@ pub struct Risk {
     pub external_orders: ExternalOrders,
     /// The caps of exposure, and the costs of a stop. Saved states of stages hold none of it.
     pub sizes: SizeRules,
+    /// The level of the account by the drivers of symbols. Saved states of stages hold none of it.
+    pub driver_levels: DriverLevels,
 }
 
 impl Default for Risk {
@@ -182,6 +186,7 @@ impl Default for Risk {
             restarts_per_hour: 0,
             external_orders: ExternalOrders::Ignore,
             sizes: SizeRules::default(),
+            driver_levels: DriverLevels::default(),
         }
     }
 }

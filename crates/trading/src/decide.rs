@@ -22,6 +22,7 @@
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
 mod confidence;
+mod drivers;
 mod entries;
 mod entry_checks;
 mod exits;

@@ -28,6 +28,7 @@ pub mod calendar;
 mod client_id;
 pub mod closes;
 pub mod decide;
+mod drivers;
 pub mod indicators;
 mod instruments;
 pub mod ledger;

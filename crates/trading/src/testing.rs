@@ -28,6 +28,21 @@ pub fn crossing(fast: u32, slow: u32) -> Settings {
     settings
 }
 
+/// The saved bytes of a state with the head of another format and type, and without so many bytes
+/// at their end.
+pub fn rewritten(state: &[u8], (format, of): (u8, u64), less: usize) -> Vec<u8> {
+    let mut crc = u32::MAX;
+    let body = &state[14..state.len() - less];
+    let head = [[format].as_slice(), &of.to_le_bytes()].concat();
+    for byte in head.iter().chain(body) {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xedb8_8320 * (crc & 1));
+        }
+    }
+    [&state[..1], &head, &(!crc).to_le_bytes(), body].concat()
+}
+
 /// A decimal from its text.
 pub fn dec(text: &str) -> Decimal {
     parse_decimal(text).unwrap()

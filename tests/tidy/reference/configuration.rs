@@ -86,6 +86,7 @@ fn setting(form: Form) -> String {
         Form::Part => "a part of one, like `0.4`, as text".to_owned(),
         Form::Regimes => "regimes, like `tight_smc, wide_structure`".to_owned(),
         Form::RegimeSizes => "parts by regime, like `tight_smc: 0.5`".to_owned(),
+        Form::Drivers => "drivers by symbol, like `BTCUSDT: up, extended`".to_owned(),
         Form::Size => "`fixed`, `equity 10%` or `risk 1%`".to_owned(),
         Form::ProfitTable => "minutes and shares, like `0: 4%, 60: 1%`".to_owned(),
     }

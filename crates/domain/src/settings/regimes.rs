@@ -158,11 +158,11 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(move |_| !text.trim().is_empty())
 }
 
-fn text(value: &Value) -> Result<&str, String> {
+pub(super) fn text(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| format!("{value} is not text in quotes"))
 }
 
-fn at(member: &str) -> impl Fn(String) -> String {
+pub(super) fn at(member: &str) -> impl Fn(String) -> String {
     move |why| format!("{member}: {why}")
 }
 

@@ -1,6 +1,7 @@
 //! The configured strategies: instances of kinds, by id.
 
 use super::confidence;
+use super::drivers::DriverRule;
 use super::entries::EntryRule;
 use super::exits::ExitRules;
 use super::regimes::RegimeRule;

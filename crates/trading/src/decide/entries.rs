@@ -67,6 +67,8 @@ impl Decide {
         self.level_allows(signal.symbol, &signal.strategy)?;
         self.confidence_allows(signal)?;
         self.regime_allows(signal.symbol, &signal.strategy)?;
+        self.drivers_allow(signal.symbol, &signal.strategy)?;
+        self.values_allow(signal.symbol, &signal.strategy)?;
         self.listing_allows(signal.symbol)?;
         self.bars_allow(signal.symbol)?;
         self.session_allows(key, signal)?;

@@ -5,8 +5,8 @@
 //! Each passes every check of an entry. What was filled is a lot, and no order follows.
 //!
 //! It is cancelled earlier, and not replaced, if its strategy may not enter any more: a breaker
-//! level, a regime, a symbol that leaves, an odd bar, the end of the session, or a strategy that is
-//! turned off. An exit of its lot cancels it, too: see [`super::exits`].
+//! level, a regime, a driver, a bias, a symbol that leaves, an odd bar, the end of the session, or
+//! a strategy that is turned off. An exit of its lot cancels it, too: see [`super::exits`].
 
 use super::exits::taken_back;
 use super::sales::Sales;
@@ -238,6 +238,8 @@ impl Decide {
         let allowed = self
             .level_allows(*symbol, strategy)
             .and_then(|()| self.regime_allows(*symbol, strategy))
+            .and_then(|()| self.drivers_allow(*symbol, strategy))
+            .and_then(|()| self.values_allow(*symbol, strategy))
             .and_then(|()| self.listing_allows(*symbol))
             .and_then(|()| self.bars_allow(*symbol));
         if let Err(Refusal { text, .. }) = allowed {

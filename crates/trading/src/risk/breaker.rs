@@ -11,15 +11,16 @@
 //! quarantine that skips a symbol bars buys of it. Both last until an operator releases them. A
 //! branch that its supervisor stopped allows exits only until it runs again. So do an unfit venue,
 //! market, clock or disk, and too many restarts; see [`super::health`]. Open orders of others halt
-//! trading if the configuration says so. Halt, flatten and careful start last until the operator
-//! changes them. The breaker decides once an input, after all facts it reads. So the decision of
-//! the same close uses its level.
+//! trading if the configuration says so. A driver may have a level; see [`super::driver_levels`].
+//! Halt, flatten and careful start last until the operator changes them. The breaker decides once
+//! an input, after all facts it reads. So the decision of the same close uses its level.
 //!
 //! All failed requests of one owed exit count as one failure.
 //!
 //! Invariant, asserted by `check`: the normal level has no reason, every other level has one.
 
 use super::drawdown::Drawdown;
+use super::driver_levels::LevelsByDriver;
 use super::health::Health;
 use super::limits::Counts;
 use super::trades::Trades;
@@ -42,7 +43,9 @@ use everwarm_kernel::state;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 8;
+const FORMAT: u8 = 9;
+/// Version, format and type of the state without drivers.
+const FORMER: (u16, u8, u64) = (8, 8, 0x51c7_ec32_e7c7_71cc);
 
 /// The breaker stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -76,6 +79,8 @@ pub struct Breaker {
     health: Health,
     /// How many open orders are not ours, and the first of them.
     external: Option<(u64, ClientOrderId, Symbol)>,
+    #[serde(default)]
+    drivers: LevelsByDriver,
 }
 
 impl Breaker {
@@ -119,6 +124,10 @@ impl Breaker {
         }
         for reason in self.health.reasons(&self.limits, self.trades.now()) {
             level = level.max(BreakerLevel::ExitsOnly);
+            reasons.push(reason);
+        }
+        for (reached, reason) in self.drivers.judge() {
+            level = level.max(reached);
             reasons.push(reason);
         }
         if let Some((count, id, symbol)) = &self.external
@@ -247,7 +256,7 @@ impl Stage for Breaker {
     }
 
     fn version(&self) -> u16 {
-        8
+        9
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -260,6 +269,9 @@ impl Stage for Breaker {
             kind::SENT,
             kind::ACCOUNT,
             kind::CONFIG_APPLIED,
+            kind::FEATURE_PLAN,
+            kind::FEATURE_VALUES,
+            kind::UNIVERSE,
             kind::QUARANTINED,
             kind::RELEASED,
             kind::STARTED,
@@ -288,7 +300,9 @@ impl Stage for Breaker {
                 self.counts.turn(self.calendar.day(*time), self.drawdown.equity());
                 self.trades.close(*time, &self.limits);
             }
+            Body::Market(Market::Universe { unlisted, .. }) => self.drivers.unlisted(unlisted),
             Body::Market(market) => self.calendar.fold(market),
+            Body::Analysis(analysis) => self.drivers.analysed(analysis),
             Body::Venue(Venue::Sent { attempts }) => {
                 self.sent.extend(attempts.iter().map(|attempt| attempt.client_id.clone()));
             }
@@ -297,8 +311,9 @@ impl Stage for Breaker {
                 let first = others.next().cloned();
                 self.external = first.map(|(id, at)| (1 + others.count() as u64, id, at));
             }
-            Body::Operator(Operator::ConfigApplied { text, .. }) => {
+            Body::Operator(Operator::ConfigApplied { text, retained, .. }) => {
                 if let Some(settings) = crate::settings::applied(text) {
+                    self.drivers.configured(&settings.risk.driver_levels, text, retained);
                     self.limits = settings.risk;
                     self.drawdown.compare(&self.limits);
                     self.trades.configured(&self.limits);
@@ -343,7 +358,7 @@ impl Stage for Breaker {
                 self.trades.exit_ended(*symbol, strategy);
                 self.failed.remove(&(*symbol, strategy.clone()));
             }
-            Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) | Body::Decision(_) => {}
+            Body::Venue(_) | Body::Operator(_) | Body::Decision(_) => {}
         }
     }
 
@@ -371,12 +386,24 @@ impl Stage for Breaker {
         Ok(())
     }
 
+    fn converts(&self) -> &'static [u16] {
+        &[FORMER.0]
+    }
+
+    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+        *self = state::grown(FORMER.1, FORMER.2, bytes)?;
+        Ok(())
+    }
+
     fn check(&self) {
         let quiet = self.level == BreakerLevel::Normal;
         assert_eq!(quiet, self.reasons.is_empty(), "{:?} {:?}", self.level, self.reasons);
     }
 }
 
+#[cfg(test)]
+#[path = "breaker_driver_tests.rs"]
+mod driver_tests;
 #[cfg(test)]
 #[path = "breaker_health_tests.rs"]
 mod health_tests;

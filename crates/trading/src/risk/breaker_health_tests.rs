@@ -43,9 +43,10 @@ fn open_orders_of_others_halt_trading_only_if_the_configuration_says_so() {
     let account = |open: &[&str]| {
         let symbol = Symbol::new("BTCUSDT").unwrap();
         let open = open.iter().map(|id| (ClientOrderId((*id).to_owned()), symbol)).collect();
-        let (balances, unread) = (Vec::new(), Vec::new());
+        let (balances, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
         let venue = VenueId::default();
-        Body::Venue(Venue::Account { life: 1, time: 0, balances, open, unread, venue })
+        let time = 0;
+        Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue, charges })
     };
     let mut stage = with(Risk::default());
     assert_eq!(appended(&mut stage, 0, account(&["web_1"])), "", "by default they are ignored");

@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod caps;
 pub mod drawdown;
+mod driver_levels;
 pub mod exposure;
 mod health;
 pub mod limits;

@@ -242,7 +242,8 @@ pub fn check(settings: &Settings) -> Result<(), String> {
 pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     let now = settings.strategy.0.values().flat_map(features_of);
     let before = retained.iter().filter_map(|row| Some((kind(&row.kind)?, &row.settings)));
-    now.chain(before.flat_map(|(kind, section)| (kind.features)(section))).collect()
+    let risk = settings.risk.driver_levels.feature().map(str::to_owned);
+    now.chain(before.flat_map(|(kind, section)| (kind.features)(section))).chain(risk).collect()
 }
 
 /// The features of each enabled strategy, by id.
@@ -266,7 +267,14 @@ fn features_without_counts(one: &Instance) -> Vec<String> {
     let Some((kind, section)) = section(Some(one)) else { return Vec::new() };
     let stop = stop_by_range(one).map(|(_, feature)| feature);
     let regime = one.regimes.feature().map(str::to_owned);
-    (kind.features)(&section).into_iter().chain(stop).chain(regime).collect()
+    let drivers = one.drivers.features().map(str::to_owned);
+    let mut features = (kind.features)(&section);
+    for feature in stop.into_iter().chain(regime).chain(drivers) {
+        if !features.contains(&feature) {
+            features.push(feature);
+        }
+    }
+    features
 }
 
 /// The stop of an enabled instance that is a multiple of an average true range, and its feature.

@@ -2,6 +2,7 @@
 
 use crate::indicators::Feature;
 use everwarm_domain::settings::confidence;
+use everwarm_domain::settings::drivers;
 use everwarm_domain::settings::entries;
 use everwarm_domain::settings::exits::{self, MINUTES_MAX};
 use everwarm_domain::settings::regimes;
@@ -77,6 +78,8 @@ pub enum Form {
     Regimes,
     /// Parts of the size by regime, as text: `tight_smc: 0.5`.
     RegimeSizes,
+    /// Drivers by symbol, as text: `BTCUSDT: up, extended`.
+    Drivers,
 }
 
 /// The width of bars that a strategy runs on, for kinds that have one.
@@ -241,6 +244,7 @@ pub(super) fn check(settings: &[Setting], section: &Map<String, Value>) -> Resul
             Form::Part => value.as_str().is_some_and(|text| confidence::read(text).is_ok()),
             Form::Regimes => value.as_str().is_some_and(|text| RegimeRule::list(text).is_ok()),
             Form::RegimeSizes => value.as_str().is_some_and(|text| RegimeRule::sizes(text).is_ok()),
+            Form::Drivers => value.as_str().is_some_and(|text| DriverRule::list(text).is_ok()),
         };
         if !fits {
             return Err(format!("{name} {value} is not possible"));
