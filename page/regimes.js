@@ -1,4 +1,5 @@
-// The regime of each symbol, and the share of each regime in the hourly closes of each day.
+// The regime of each symbol, the drivers of symbols and composites, and the share of each regime
+// in the hourly closes of each day.
 import { Component, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { one, onChange } from "/page/store.js";
@@ -19,8 +20,10 @@ const COLUMNS = [
   { id: "regime", name: "regime", value: (r) => r.regime, cell: (r) => r.regime },
   { id: "since", name: "since", value: (r) => r.since,
     cell: (r) => html`<${Time} ms=${r.since} long=${true} />` },
-  { id: "driver", name: "driver", value: (r) => r.driver, cell: (r) => r.driver },
+  { id: "driver", name: "driver 1h", value: (r) => r.driver, cell: (r) => r.driver },
   { id: "bias", name: "bias", value: (r) => r.bias, cell: (r) => r.bias },
+  { id: "driver_1m", name: "driver 1m", value: (r) => r.driver_1m, cell: (r) => r.driver_1m },
+  { id: "driver_1d", name: "driver 1d", value: (r) => r.driver_1d, cell: (r) => r.driver_1d },
   { id: "missing", name: "missing", kind: "wide", value: (r) => r.missing,
     cell: (r) => r.missing },
 ];
@@ -90,7 +93,7 @@ export class Regimes extends Component {
       ${why && html`<p class="bad">${why}</p>`}
       ${days.length > 0 && html`<${Distribution} days=${days} />`}
       <${Table} rows=${rows} columns=${COLUMNS} label="Regimes" by="symbol"
-        id=${(r) => r.symbol} empty="No hourly bar yet." step=${10} />
+        id=${(r) => `${r.composite} ${r.symbol}`} empty="No hourly bar yet." step=${20} />
     </${Panel}>`;
   }
 }

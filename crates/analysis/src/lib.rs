@@ -1,5 +1,6 @@
 //! Computes indicators over closed bars. Each indicator takes one bar at a time and returns one
 //! number. [`structure`] finds swings, gaps and breaks in the same bars and returns events.
+//! [`composite`] makes one series of many symbols.
 //!
 //! The conventions are TA-Lib's. A value is `NaN` only until it is defined. The state is exact:
 //! integer sums, or a few floats saved bit for bit. So a resumed indicator gives the same bits as
@@ -10,6 +11,8 @@ mod bank;
 mod bbands;
 mod catalog;
 mod close;
+pub mod composite;
+mod count;
 mod directional;
 mod donchian;
 mod ema;

@@ -223,7 +223,7 @@ enum Command {
     Signals(query::ListArgs),
     #[command(about = questions::BARS.about)]
     Bars(bars::BarArgs),
-    /// Show the regime, driver and bias of each symbol, or the distribution of each day.
+    /// Show the regime, bias and drivers of each symbol, the drivers of composites, or each day.
     Regimes(regimes::RegimesArgs),
     #[command(about = questions::AUDIT.about)]
     Audit(query::ListArgs),

@@ -114,6 +114,19 @@ pub const REGIME_SIZES: Kind = text(
     r"^( *[a-z_]+ *: *[01](\.[0-9]{1,6})? *(, *[a-z_]+ *: *[01](\.[0-9]{1,6})? *)*)?$",
     |text| RegimeRule::sizes(text).map(drop),
 );
+/// The members of the composite `ALT`, with their weights.
+const ALT: Kind = text(r"^ *[A-Z0-9.-]+ *: *[0-9.]+ *(, *[A-Z0-9.-]+ *: *[0-9.]+ *)*$", |text| {
+    AltWeights::read(text).map(drop)
+});
+/// Drivers by symbol.
+pub const DRIVERS: Kind = text(r"^( *[A-Z0-9.-]+ *: *[a-z]+ *(, *[a-z]+ *)*;?)* *$", |text| {
+    DriverRule::list(text).map(drop)
+});
+/// Levels of the account by the drivers of symbols.
+const DRIVER_LEVELS: Kind =
+    text(r"^( *[A-Z0-9.-]+ *: *[a-z]+ *= *[a-z-]+ *(, *[a-z]+ *= *[a-z-]+ *)*;?)* *$", |text| {
+        DriverLevels::read(text).map(drop)
+    });
 /// Groups of symbols, each with its cap.
 const GROUPS: Kind =
     text(r"^([ a-z0-9_-]+:[A-Z0-9., -]+=[0-9. ]+;? *)*$", |text| sizes::groups(text).map(drop));
@@ -180,6 +193,7 @@ keys! {
     "market.spread": BELOW;
     "market.slippage": Kind::Amount { zero: true };
     "market.max_jump_percent": count(0, 100);
+    "market.alt": ALT;
     "market.fills.range_spread_percent": count(0, 100);
     "market.fills.impact": Kind::Amount { zero: true };
     "market.fills.volume_percent": count(0, 100);

@@ -17,6 +17,7 @@ const LIVE: &[&str] = &[
     "storage.analysis_days",
     "market.symbols",
     "market.max_jump_percent",
+    "market.alt",
     "market.universe.",
     "venue.compare_account_s",
     "trading.notional",

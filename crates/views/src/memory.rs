@@ -3,6 +3,7 @@
 
 use super::coverage::Coverage;
 use super::health::HealthFold;
+use super::regimes::AltWeights;
 use super::signals::SignalFold;
 use super::status_fold::StatusFold;
 use super::telemetry::Counts;
@@ -29,6 +30,9 @@ pub struct Folds {
     pub health: HealthFold,
     /// Counters for metrics.
     pub counts: Counts,
+    /// The weights of the composite `ALT`.
+    #[serde(default)]
+    pub alt: AltWeights,
 }
 
 impl Folds {
@@ -36,6 +40,7 @@ impl Folds {
         self.status.fold(fact);
         self.health.fold(fact, &self.status);
         self.counts.fold(fact);
+        self.alt.fold(fact);
     }
 }
 

@@ -1,13 +1,21 @@
-//! The regime, bias and driver of each symbol, derived from the bars of the history.
+//! The regime, bias and drivers of each symbol and the drivers of the composites, derived from the
+//! bars of the history.
 //!
 //! They are the same values as the features `regime@1h` and `driver@1h`, and need no strategy.
 //! `docs/explanation/regimes.md` defines them.
 
+mod composites;
+mod weights;
+
+pub use weights::AltWeights;
+
 use crate::exit::Failure;
+use composites::Market;
 use everwarm_analysis::Bar as Plain;
-use everwarm_analysis::regime::{Basis, Bias, Biases, Drivers, Regime, Regimes};
+use everwarm_analysis::regime::{Basis, Bias, Biases, Driver, Drivers, Regime, Regimes};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
+use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::regimes as named;
 use everwarm_domain::time::{DAY, Timeframe, UtcMs};
 use everwarm_history::bars;
@@ -27,19 +35,22 @@ const BIAS_WIDTH: Timeframe = Timeframe::D1;
 const HOURS: i64 = 1_000;
 const DAYS: i64 = 1_000;
 
-/// The present state of a symbol.
+/// The present state of a symbol, or of a composite of symbols.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegimeView {
-    /// The symbol.
+    /// The symbol; or the composite: `ALT`, `LARGE`, `MID`, `SMALL` or `MICRO`.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// `no_data`, `tight_smc`, `wide_structure` or `consolidation`.
+    /// `no_data`, `tight_smc`, `wide_structure` or `consolidation`. Empty for a composite.
     pub regime: String,
-    /// The hourly close from which on it counts, UTC milliseconds.
+    /// The hourly close from which on the regime counts, UTC milliseconds. Of a composite: the
+    /// driver of hourly bars.
     pub since: UtcMs,
-    /// The phase of its uptrend: `none`, `failing`, `basing`, `turning`, `up` or `extended`.
+    /// The phase of its uptrend from hourly bars: `none`, `failing`, `basing`, `turning`, `up` or
+    /// `extended`.
     pub driver: String,
-    /// The side on which to trade, from daily bars: `long`, `none` or `unknown`.
+    /// The side on which to trade, from daily bars: `long`, `none` or `unknown`. Empty for a
+    /// composite.
     pub bias: String,
     /// The newest hourly close, UTC milliseconds.
     pub close: UtcMs,
@@ -47,6 +58,17 @@ pub struct RegimeView {
     pub bars: u64,
     /// What is missing; empty: nothing.
     pub missing: String,
+    /// The phase of its uptrend from bars of a minute.
+    pub driver_1m: String,
+    /// The phase of its uptrend from daily bars.
+    pub driver_1d: String,
+    /// The newest value of a composite. It is 100 at the first bar that was used.
+    pub value: Option<Decimal>,
+    /// The members of a composite that have a bar at the newest close.
+    #[schema(value_type = Vec<shapes::Symbol>)]
+    pub members: Vec<Symbol>,
+    /// Whether this is a composite of symbols.
+    pub composite: bool,
 }
 
 /// The regimes of a day.
@@ -138,16 +160,14 @@ impl<T: Follows> Scaled<T> {
 
     /// Takes the next closed bar.
     pub(crate) fn take(&mut self, bar: &Bar) {
-        let ([open, high, low, close], scale) = bar.units();
-        let (open_time, volume) = (bar.open_time, bar.volume_units());
-        if scale > self.scale {
-            let factor = 10_i64.checked_pow((scale - self.scale).into());
+        let plain = plain(bar);
+        if plain.scale > self.scale {
+            let factor = 10_i64.checked_pow((plain.scale - self.scale).into());
             if !factor.is_some_and(|factor| self.value.grow(factor)) {
                 self.value = T::default();
             }
-            self.scale = scale;
+            self.scale = plain.scale;
         }
-        let plain = Plain { open_time, open, high, low, close, scale, volume };
         // A bar that does not fit the decimals of the ones before is left out.
         if let Some(plain) = plain.at(self.scale) {
             self.value.take(&plain);
@@ -155,35 +175,81 @@ impl<T: Follows> Scaled<T> {
     }
 }
 
+/// The bar as indicators take it.
+fn plain(bar: &Bar) -> Plain {
+    let ([open, high, low, close], scale) = bar.units();
+    let (open_time, volume) = (bar.open_time, bar.volume_units());
+    Plain { open_time, open, high, low, close, scale, volume }
+}
+
+/// What is missing if there are fewer bars than these; none: nothing.
+fn few(what: &str, bars: u64, of: u32, width: Timeframe) -> Option<String> {
+    (bars < of.into()).then(|| format!("{what}: {bars} of {of} bars of {width}"))
+}
+
 /// One symbol.
 struct Followed {
     regimes: Scaled<Regimes>,
     drivers: Scaled<Drivers>,
-    biases: Option<Scaled<Biases>>,
+    daily: Option<(Scaled<Biases>, Scaled<Drivers>)>,
     bars: u64,
     close: UtcMs,
     since: UtcMs,
 }
 
-/// The present state of each symbol with an hourly bar, and the regimes of each day.
+/// The present state of each symbol with an hourly bar, then that of each composite. Without an
+/// hourly bar there is none. `weights` are those of the composite `ALT`.
 ///
 /// # Errors
 /// The history could not be read.
-pub fn regimes(archive: &Archive) -> Result<(Vec<RegimeView>, Vec<RegimeDayView>), Failure> {
+pub fn regimes(archive: &Archive, weights: &AltWeights) -> Result<Vec<RegimeView>, Failure> {
+    let [hours, days] = [(WIDTH, HOURS), (BIAS_WIDTH, DAYS)]
+        .map(|(width, count)| newest(archive, width, count))
+        .map(|bars| bars.map(|bars| bars.into_values().collect::<Vec<Bar>>()));
+    let (hours, days) = (hours?, days?);
+    let (mut symbols, _) = followed(&hours);
+    let Some(last) = hours.last() else { return Ok(Vec::new()) };
+    for bar in &days {
+        if let Some(followed) = symbols.get_mut(&bar.symbol) {
+            let fresh = || (Scaled::new(bar.scale()), Scaled::new(bar.scale()));
+            let (biases, drivers) = followed.daily.get_or_insert_with(fresh);
+            biases.take(bar);
+            drivers.take(bar);
+        }
+    }
+    let market = Market::read(archive, (&hours, &days), weights)?;
+    let symbols = symbols.into_iter();
+    let mut rows: Vec<RegimeView> =
+        symbols.map(|(symbol, followed)| followed.view(symbol, &market)).collect();
+    rows.extend(market.views(last.open_time + WIDTH.ms()));
+    Ok(rows)
+}
+
+/// The regimes of each day, over all symbols.
+///
+/// # Errors
+/// The history could not be read.
+pub fn days(archive: &Archive) -> Result<Vec<RegimeDayView>, Failure> {
+    let hours: Vec<Bar> = newest(archive, WIDTH, HOURS)?.into_values().collect();
+    Ok(followed(&hours).1.into_values().collect())
+}
+
+/// The state of each symbol after its hourly bars, and the regimes of each day.
+fn followed(hours: &[Bar]) -> (BTreeMap<Symbol, Followed>, BTreeMap<UtcMs, RegimeDayView>) {
     let (mut symbols, mut days): (BTreeMap<Symbol, Followed>, BTreeMap<UtcMs, RegimeDayView>) =
         Default::default();
-    for (_, bar) in newest(archive, WIDTH, HOURS)? {
+    for bar in hours {
         let followed = symbols.entry(bar.symbol).or_insert_with(|| Followed {
             regimes: Scaled::new(bar.scale()),
             drivers: Scaled::new(bar.scale()),
-            biases: None,
+            daily: None,
             bars: 0,
             close: 0,
             since: bar.open_time + WIDTH.ms(),
         });
         let before = followed.regimes.value.regime().name();
-        followed.regimes.take(&bar);
-        followed.drivers.take(&bar);
+        followed.regimes.take(bar);
+        followed.drivers.take(bar);
         followed.bars += 1;
         followed.close = bar.open_time + WIDTH.ms();
         let regime = followed.regimes.value.regime();
@@ -199,13 +265,7 @@ pub fn regimes(archive: &Archive) -> Result<(Vec<RegimeView>, Vec<RegimeDayView>
             Regime::Consolidation => &mut counts.consolidation,
         } += 1;
     }
-    for (_, bar) in newest(archive, BIAS_WIDTH, DAYS)? {
-        if let Some(followed) = symbols.get_mut(&bar.symbol) {
-            followed.biases.get_or_insert_with(|| Scaled::new(bar.scale())).take(&bar);
-        }
-    }
-    let rows = symbols.into_iter().map(|(symbol, followed)| followed.view(symbol)).collect();
-    Ok((rows, days.into_values().collect()))
+    (symbols, days)
 }
 
 /// The symbols at the newest hourly close, counted by regime. A symbol without a bar there does not
@@ -243,16 +303,20 @@ fn newest(
 }
 
 impl Followed {
-    fn view(self, symbol: Symbol) -> RegimeView {
-        let Followed { regimes, drivers, biases, bars, close, since } = self;
+    fn view(self, symbol: Symbol, market: &Market) -> RegimeView {
+        let Followed { regimes, drivers, daily, bars, close, since } = self;
         let regime = regimes.value.regime();
-        let bias = biases.map_or(Bias::Unknown(0), |biases| biases.value.bias());
-        let few = |what: &str, of: u32| {
-            (bars < of.into()).then(|| format!("{what}: {bars} of {of} bars of {WIDTH}"))
+        let unknown = (Bias::Unknown(0), Driver::None);
+        let of_days = |(bias, driver): (Scaled<Biases>, Scaled<Drivers>)| {
+            (bias.value.bias(), driver.value.driver())
         };
+        let (bias, daily_driver) = daily.map_or(unknown, of_days);
+        let (minute_driver, minutes) = market.minute_driver(symbol);
+        // The daily driver needs as many bars as the bias.
         let missing = [
-            few("regime", Regimes::BARS),
-            few("driver", Drivers::BARS),
+            few("regime", bars, Regimes::BARS, WIDTH),
+            few("driver", minutes, Drivers::BARS, Timeframe::M1),
+            few("driver", bars, Drivers::BARS, WIDTH),
             bias.missing(BIAS_WIDTH.name()),
         ];
         RegimeView {
@@ -264,6 +328,11 @@ impl Followed {
             close,
             bars,
             missing: missing.into_iter().flatten().collect::<Vec<_>>().join("; "),
+            driver_1m: minute_driver.to_owned(),
+            driver_1d: daily_driver.name().to_owned(),
+            value: None,
+            members: Vec::new(),
+            composite: false,
         }
     }
 }
@@ -317,7 +386,9 @@ mod tests {
             facts.push(rolled(facts.len() as u64 + 1, Timeframe::D1, of));
         }
         projector.apply((1..).zip(&facts), facts.len() as u64, true).unwrap();
-        let (rows, days) = regimes(&archive).unwrap();
+        let (all, days) =
+            (regimes(&archive, &AltWeights::default()).unwrap(), days(&archive).unwrap());
+        let (rows, composites) = all.split_at(2);
         let words = |row: &RegimeView| (row.symbol.to_string(), row.regime.clone(), row.bars);
         assert_eq!(
             rows.iter().map(words).collect::<Vec<_>>(),
@@ -328,7 +399,11 @@ mod tests {
         );
         let hour = Timeframe::H1.ms();
         assert_eq!((rows[0].since, rows[0].close), (28 * hour, 40 * hour));
-        assert_eq!(rows[0].missing, "driver: 40 of 200 bars of 1h; EMA200 1d: 2 of 200 bars");
+        assert_eq!(
+            rows[0].missing,
+            "driver: 0 of 200 bars of 1m; driver: 40 of 200 bars of 1h; EMA200 1d: 2 of 200 bars"
+        );
+        assert!(composites.iter().all(|row| row.composite), "{composites:?}");
         assert_eq!((rows[1].bias.as_str(), rows[1].driver.as_str()), ("unknown", "none"));
         let first = RegimeDayView { no_data: 48, ..RegimeDayView::default() };
         assert_eq!(days[0], first);
