@@ -1,14 +1,18 @@
 //! Facts that the journal keeps for a time are removed, by a command and each night, under kills:
 //! nothing that concerns orders or money is lost, and what follows is still verified.
 
+use crate::bar_archive;
 use crate::kit::{
     BINARY, Folder, Process, ask, made_recording, reported, run, until_end, wait_until,
 };
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::Body;
 use everwarm_domain::fact::kinds::{TABLE, kept_for_a_time, kind};
+use everwarm_domain::time::Timeframe;
+use everwarm_history as history;
 use everwarm_kernel::fact::{Body as _, Fact, Key};
 use everwarm_runtime::store::Store;
+use everwarm_runtime::store::archive::Archive;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -184,8 +188,16 @@ fn each_night_the_daemon_removes_what_is_due() {
     let daemon = small(&dir, &arguments);
     wait_until("the states of a day are stored", || !beside(&dir, ".state").is_empty());
     daemon.kill();
+    let history = Archive::open(&dir.join(history::FILE)).unwrap();
+    bar_archive::add(&history, Timeframe::M1, 45..46);
+    drop(history);
+    let old = bar_archive::old_of(&bar_archive::live(&dir));
+    assert_eq!(old.len(), 2 * 1_440);
     let daemon = small(&dir, &arguments);
     wait_until("facts are removed", || beside(&dir, ".thin").len() > 2);
+    let archive = dir.join("archive");
+    wait_until("a file of the archive", || !bar_archive::archived(&archive).is_empty());
+    // The bars may have left the history, or not yet.
     daemon.kill();
     let daemon = small(&dir, &arguments);
     daemon.answers();
@@ -193,6 +205,11 @@ fn each_night_the_daemon_removes_what_is_due() {
     assert_eq!(daemon.end().0.code(), Some(0));
     let removed = sound(&dir)["removed"].clone();
     assert!(removed["facts"].as_u64() > Some(100), "{removed}");
+    assert!(bar_archive::old_of(&bar_archive::archived(&archive)) == old, "each bar is there");
+    let (code, out, err) = run(&dir, &["storage", "retain", "--config", config]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(bar_archive::old_of(&bar_archive::archived(&archive)) == old, "each is there once");
+    assert_eq!(bar_archive::old_of(&bar_archive::live(&dir)).len(), 0);
 }
 
 /// What the public commands report, a row a line. Positions have a value once there is a price.

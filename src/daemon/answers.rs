@@ -4,6 +4,7 @@
 
 use super::operator_input::Whole;
 use super::reload::Reloader;
+use super::retention;
 use super::self_replay::SelfReplays;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
@@ -12,6 +13,7 @@ use everwarm_adapters::PublicSource;
 use everwarm_cli::log::LogLevel;
 use everwarm_config::schema::schema;
 use everwarm_config::{Config, Pace, VenueSource};
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::Validity;
 use everwarm_domain::path::{self, Places};
@@ -217,6 +219,10 @@ impl LiveContext {
 impl Context for LiveContext {
     fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    fn storage_rules(&self) -> StorageRules {
+        retention::rules(&self.world)
     }
 
     fn history(&self) -> &History {

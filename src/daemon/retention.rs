@@ -1,13 +1,17 @@
 //! Removes facts that the journal keeps for a time only. `everwarm_domain::retention` says which.
 //!
 //! Facts are removed only behind a stored state of all stages. That state was derived again from
-//! the facts and agreed with them. So everything after it can still be verified.
+//! the facts and agreed with them. So everything after it can still be verified. Then bars leave
+//! the history, see `retention/bars.rs`.
 
-use super::reload::in_force;
+mod bars;
+
 use crate::audit::{DerivedPeriod, StoreFacts, derive, store_failure};
 use crate::daemon_run::{APPLICATION, LIVE_FILE};
+use bars::Moving;
 use everwarm_cli::progress::Counted;
 use everwarm_cli::storage::RetainConfig;
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::fact::Body;
 use everwarm_domain::retention::Retention;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
@@ -25,11 +29,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Configuration key of the days.
-const KEY: &str = "storage.analysis_days";
-/// Least number of days for which the history keeps bars of minutes: 43,200 of one minute. A start
-/// fetches those that a longer average needs.
-const MINUTES_DAYS: i64 = 30;
 /// Newest stored states that are kept. Of older ones, one a week is kept.
 const NEWEST: usize = 7;
 
@@ -37,7 +36,7 @@ const NEWEST: usize = 7;
 pub(super) fn tonight(world: &World, end: &StoredLoop<Body>) -> Result<(), StoreError> {
     let store = world.journal.store();
     store.put_loop_state(end)?;
-    let days = in_force(&world.board, KEY).and_then(|days| days.as_i64()).unwrap_or_default();
+    let days = bars::rules(&world.board).analysis_days;
     let places = places(store)?;
     let until = day_of(end.state.time).saturating_sub(days);
     let place = places.iter().rfind(|place| days > 0 && day_of(place.time) <= until);
@@ -55,10 +54,28 @@ pub(super) fn tonight(world: &World, end: &StoredLoop<Body>) -> Result<(), Store
             );
         }
     }
-    forget(store, &places, place.map_or(0, |place| place.n))?;
-    if days > 0 {
-        let before = day_of(end.state.time).saturating_sub(days.max(MINUTES_DAYS));
-        history::trim::trim(&world.archive, before.saturating_mul(DAY))?;
+    forget(store, &places, place.map_or(0, |place| place.n))
+}
+
+/// The rules of storage in force.
+pub(super) fn rules(world: &World) -> StorageRules {
+    bars::rules(&world.board)
+}
+
+/// Moves the bars that are due on the day of `time`, event time. `goes_on` as in [`Moving::run`].
+pub(super) fn bars_tonight(
+    world: &World,
+    time: UtcMs,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> Result<(), Failure> {
+    let data_dir = world.archive.path().parent().unwrap_or(Path::new(""));
+    let (history, today) = (&*world.archive, day_of(time));
+    let rules = bars::rules(&world.board);
+    let minutes_from = bars::minutes_from(world, today);
+    let of = Moving { history, rules: &rules, data_dir, today, minutes_from };
+    let steps = of.run(goes_on)?;
+    for step in &steps {
+        tracing::info!("{step}");
     }
     Ok(())
 }
@@ -95,18 +112,36 @@ fn superfluous(places: &[LoopPlace], from: u64) -> Vec<u64> {
 pub(super) fn retain(data_dir: &Path, config: &RetainConfig) -> Result<RetainView, Failure> {
     let store = stopped(data_dir, Store::open)?;
     let archive = archive(data_dir)?;
-    let until = day_of(newest(&store)?).saturating_sub(config.days).saturating_mul(DAY);
+    let newest = newest(&store)?;
+    let until = day_of(newest).saturating_sub(config.days).saturating_mul(DAY);
     let view = RetainView { until, dry_run: config.dry_run, ..RetainView::default() };
     let journal = Counted(Box::new(StoreFacts(store.clone())), Arc::clone(&config.progress));
     let period = Period { from: until - DAY, to: until };
-    let Some(end) = agreed(derive(&journal, &archive, period)?)? else { return Ok(view) };
+    let end = agreed(derive(&journal, &archive, period)?)?;
+    let (rules, today) = (&bars::possible(config.rules.clone()), day_of(newest));
+    let minutes_from = UtcMs::MAX;
     if config.dry_run {
-        let whole = store.whole_before(end.row).map_err(|e| store_failure(&e))?;
-        return Ok(RetainView { segments: whole.0, bytes_before: whole.1, ..view });
+        let whole = |end: &StoredLoop<Body>| store.whole_before(end.row);
+        let whole = end.as_ref().map_or(Ok((0, 0)), whole).map_err(|e| store_failure(&e))?;
+        let bars = Moving { history: &archive, rules, data_dir, today, minutes_from }.plan()?;
+        return Ok(RetainView { segments: whole.0, bytes_before: whole.1, bars, ..view });
     }
-    let thinned = remove(&store, &end).map_err(|e| store_failure(&e))?;
+    let thinned = end.map_or(Ok(Thinned::default()), |end| remove(&store, &end));
+    let thinned = thinned.map_err(|e| store_failure(&e))?;
+    // It was opened for reading only.
+    drop(archive);
+    let history = Archive::open_existing(&data_dir.join(history::FILE))?;
+    let mut bars = Vec::new();
+    if let Some(mut history) = history {
+        bars =
+            Moving { history: &history, rules, data_dir, today, minutes_from }.run(&mut || true)?;
+        if bars.iter().any(|step| step.bars.is_some()) {
+            history.compact()?;
+        }
+    }
     let Thinned { segments, facts, before, after } = thinned;
-    Ok(RetainView { segments, facts, bytes_before: before, bytes_after: after, ..view })
+    let (bytes_before, bytes_after) = (before, after);
+    Ok(RetainView { segments, facts, bytes_before, bytes_after, bars, ..view })
 }
 
 /// Removes the facts that are kept for a time only, as far as they lie before these states.

@@ -1,9 +1,9 @@
 //! Each night the daemon repeats the decisions of the last day and compares them with its journal.
 //!
 //! If all agree, it stores the states of the stages at the end of the day. The next night begins
-//! there. Then it removes facts that the retention no longer keeps, see `retention.rs`. Nothing
-//! waits for it. It reads in parts and rests much longer than it works, so that trading does not
-//! notice it.
+//! there. Then it removes facts that the retention no longer keeps, and moves old bars out of the
+//! history, see `retention.rs`. Nothing waits for it. It reads in parts and rests much longer than
+//! it works, so that trading does not notice it.
 
 use super::reload::in_force;
 use super::retention;
@@ -232,8 +232,13 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayV
     match derived {
         Ok(DerivedPeriod { inputs: 0, .. }) => None,
         Ok(DerivedPeriod { inputs, differing, first, end }) => {
+            let mut bars = Ok(());
             let stored = match (first, end) {
-                (None, Some(end)) => retention::tonight(world, &end).map_err(|e| e.to_string()),
+                (None, Some(end)) => {
+                    let stored = retention::tonight(world, &end).map_err(|e| e.to_string());
+                    bars = retention::bars_tonight(world, end.state.time, &mut journal.steps());
+                    stored
+                }
                 (None, None) => Ok(()),
                 // A wrong state would hide the difference from the next night.
                 (Some(first), _) => Err(format!("fact {} differs from its input", first.key)),
@@ -241,7 +246,11 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayV
             if let Err(why) = stored {
                 tracing::warn!("nothing was removed from the journal: {why}");
             }
-            Some(RepeatedDayView { inputs, differing, ..view })
+            let held = bars.err().map(|why| why.to_string());
+            if let Some(why) = &held {
+                tracing::warn!("old bars stay in the history: {why}");
+            }
+            Some(RepeatedDayView { inputs, differing, held, ..view })
         }
         Err(why) if why.exit == Exit::Interrupted => None,
         Err(why) => Some(RepeatedDayView { error: Some(why.to_string()), ..view }),
@@ -267,6 +276,16 @@ impl Resting {
             ControlFlow::Continue(())
         })?;
         Ok(first)
+    }
+
+    /// Rests between the steps of other work; false: the daemon ends.
+    fn steps(&self) -> impl FnMut() -> bool {
+        let mut began = clock::now();
+        move || {
+            let goes_on = self.rest(began.elapsed()).is_ok();
+            began = clock::now();
+            goes_on
+        }
     }
 
     /// Rests after work.

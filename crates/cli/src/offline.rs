@@ -2,6 +2,7 @@
 
 use everwarm_config::last_start;
 use everwarm_config::schema::schema;
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::order::OrderStatus;
 use everwarm_domain::time::UtcMs;
 use everwarm_history as history;
@@ -58,13 +59,20 @@ impl OfflineContext {
         let history = History::new(Arc::clone(&archive));
         let (data_dir, written) = (data_dir.into(), None);
         let version = VersionView::built(None, None);
-        Ok(OfflineContext { data_dir, archive, history, journal, proofs, version, written })
+        Ok(OfflineContext { data_dir, archive, history, journal, proofs, version, written, rules })
     }
 
     /// Sets the version of the program.
     #[must_use]
     pub fn built_as(self, version: VersionView) -> OfflineContext {
         OfflineContext { version, ..self }
+    }
+
+    /// Sets what is kept, and for how long.
+    #[must_use]
+    pub fn keeping(self, rules: StorageRules) -> OfflineContext {
+        let archive = rules.archive && sql_files::available().is_ok();
+        OfflineContext { rules: StorageRules { archive, ..rules }, ..self }
     }
 
     /// Uses the modification time of the journal file as the time of its last write. Opening it for

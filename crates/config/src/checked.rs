@@ -12,6 +12,7 @@ use super::secret::SecretRef;
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols, time_of_day};
 use super::venue::VenueSource;
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
 use everwarm_domain::secret::long_enough;
@@ -358,7 +359,8 @@ impl Values {
             venue,
             market: MarketSource { pace, ..market },
             log_format: self.parsed("daemon.log_format").unwrap_or_default(),
-            analysis_days: self.get("storage.analysis_days"),
+            storage: self.storage(),
+            backfill: self.backfill(),
             self_replay: time_of_day(&self.text("daemon.self_replay")).unwrap_or_default(),
             stop: Duration::from_secs(self.get("daemon.stop_s")),
             settings,
@@ -368,6 +370,28 @@ impl Values {
             chaos_on_live: self.get("chaos.on_live"),
             values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
             variables: Vec::new(),
+        }
+    }
+
+    /// What is kept, and for how long.
+    fn storage(&self) -> StorageRules {
+        let none = StorageRules::default();
+        StorageRules {
+            analysis_days: self.get("storage.analysis_days"),
+            profile: self.parsed("storage.profile").unwrap_or_default(),
+            bars: self.parsed("storage.bars").unwrap_or(none.bars),
+            archive: self.get("storage.archive"),
+            archive_dir: self.path("storage.archive_dir").unwrap_or_default(),
+            price_per_gb_month: self.decimal("storage.price_per_gb_month"),
+        }
+    }
+
+    /// What a backfill completes.
+    fn backfill(&self) -> BackfillConfig {
+        BackfillConfig {
+            schedule: Schedule::read(&self.text("history.schedule")).unwrap_or_default(),
+            days: self.get("history.days"),
+            timeframes: timeframes(&self.text("history.timeframes")).unwrap_or_default(),
         }
     }
 

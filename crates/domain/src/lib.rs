@@ -1,5 +1,6 @@
 //! Values and facts of trading. The crate uses no file, socket or clock.
 
+pub mod bar_retention;
 pub mod bounds;
 pub mod capabilities;
 pub mod clean;

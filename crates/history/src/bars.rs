@@ -226,6 +226,7 @@ pub fn read_all(
         let within = bars.into_iter().filter(|bar| times.contains(&bar.open_time));
         found.extend(within.map(|bar| ((bar.open_time, bar.symbol), bar)));
     };
+    add(backfilled::read_all(archive, timeframe)?);
     for (key, value) in archive.range(RANGES, &[width]..=&[width, u8::MAX], false, usize::MAX)? {
         let symbol = key_encoding::symbol_in(&key).map_err(HistoryError::damaged(RANGES))?;
         add(key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(RANGES))?);
@@ -259,7 +260,9 @@ pub fn read_fetched(
     (timeframe, symbol): (Timeframe, Symbol),
     times: &Times,
 ) -> Result<BTreeMap<UtcMs, Bar>, HistoryError> {
-    let mut found = BTreeMap::new();
+    let backfilled = backfilled::read(archive, (timeframe, symbol), times)?;
+    let mut found: BTreeMap<UtcMs, Bar> =
+        backfilled.into_iter().map(|bar| (bar.open_time, bar)).collect();
     let first = range_key(timeframe, symbol, UtcMs::MIN, 0);
     let last = range_key(timeframe, symbol, *times.end(), u64::MAX);
     for (_, value) in archive.range(RANGES, &first..=&last, false, usize::MAX)? {

@@ -3,8 +3,11 @@
 //! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
 //! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
 //! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars,
-//! and [`scale`] prices in a wrong scale. [`trim`] removes old bars.
-//! `dust` decides which holdings are too small to sell.
+//! and [`scale`] prices in a wrong scale. [`old_bars`] moves old bars to files of an archive.
+//! [`whole`] marks wide bars with
+//! missing minutes. `dust` decides which holdings are too small to sell. [`stored`] lists the
+//! series, and [`ledger`] the state of every hole in them. [`check`] compares the bars with the
+//! journal, and [`repair`] replaces wrong rows.
 
 pub mod bars;
 pub mod book_changes;
@@ -13,6 +16,7 @@ pub mod fetched_bars;
 pub mod gaps;
 mod key_encoding;
 pub mod need;
+pub mod old_bars;
 pub mod page;
 pub mod projection;
 pub mod queries;

@@ -1,8 +1,14 @@
 //! What a data directory holds: bytes by kind of file, how fast they grow, and when the disk is
 //! full.
 
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::bar_retention::StorageRules;
+use everwarm_domain::money::Decimal;
+use everwarm_domain::time::{Timeframe, UtcMs, day_of};
+use everwarm_history::old_bars;
+use everwarm_runtime::store::archive::Archive;
+use everwarm_words::text::{megabytes, thousands};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs::{self, DirEntry, Metadata};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -17,13 +23,21 @@ const YOUNG: UtcMs = 60 * 60 * 1_000;
 
 /// A kind of file: its name, the first part of the names of its files and folders in the data
 /// directory, and how it grows.
-const PARTS: [(&str, &str, Growth); 4] = [
+const PARTS: [(&str, &str, Growth); 5] = [
     ("journal, sealed", "live.segments", Growth::Files),
     // It keeps the newest facts only, so it does not grow for ever.
     ("journal, live", "live.", Growth::Bounded),
     ("history", "history.redb", Growth::Steady),
     ("simulated exchange", "exchange", Growth::Steady),
+    // Its place is configured. It has bars for a time only.
+    ("archive", "", Growth::Bounded),
 ];
+/// Index of the history in [`PARTS`].
+const HISTORY: usize = 2;
+/// Index of the archive in [`PARTS`].
+const ARCHIVE: usize = 4;
+/// Bytes of a gigabyte.
+const GIGABYTE: i64 = 1_000_000_000;
 /// All other files.
 const OTHER: &str = "other files";
 /// The sum.
@@ -44,8 +58,8 @@ enum Growth {
 /// A kind of file, the sum of all, or the free space.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StorageView {
-    /// The kind: `journal, sealed`, `journal, live`, `history`, `simulated exchange`, `other
-    /// files`; `all` is their sum, `free on the disk` the space that no file uses.
+    /// The kind: `journal, sealed`, `journal, live`, `history`, `simulated exchange`, `archive`,
+    /// `other files`; `all` is their sum, `free on the disk` the space that no file uses.
     pub part: String,
     /// Files; none of the free space.
     pub files: Option<u64>,
@@ -56,6 +70,58 @@ pub struct StorageView {
     pub per_day: Option<u64>,
     /// Days until the disk is full at this growth; only of the free space.
     pub days_to_full: Option<u64>,
+    /// Bytes that the next night moves to the archive or removes, estimated; none: it removes
+    /// nothing of this kind, or that is unknown.
+    #[serde(default)]
+    pub due: Option<u64>,
+    /// Cost a month, by `storage.price_per_gb_month`; none: the price is not configured.
+    #[serde(default)]
+    pub cost_per_month: Option<Decimal>,
+}
+
+/// What happens to old bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BarStep {
+    /// They go from the history to a file of the archive.
+    Archived,
+    /// They are removed from the history. No file has them.
+    Removed,
+    /// A file of the archive is removed.
+    Expired,
+}
+
+/// Old bars of one width and month that were moved or removed, or would be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BarStepView {
+    /// Width of the bars.
+    #[schema(value_type = String)]
+    pub timeframe: Timeframe,
+    /// What happens to them.
+    pub step: BarStep,
+    /// Their month, UTC, like `2026-11`.
+    pub month: String,
+    /// The file of the archive; none: no file has them.
+    pub file: Option<String>,
+    /// Number of bars that leave the history; none of a file that is removed.
+    pub bars: Option<u64>,
+    /// Their bytes in the history, or those of the file.
+    pub bytes: u64,
+}
+
+impl fmt::Display for BarStepView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BarStepView { timeframe, step, month, file, bars, bytes } = self;
+        let bars = thousands(bars.unwrap_or_default());
+        let (file, size) = (file.as_deref().unwrap_or_default(), megabytes(*bytes));
+        match step {
+            BarStep::Archived => {
+                write!(f, "{timeframe} {month}: {bars} bars from the history to {file}")
+            }
+            BarStep::Removed => write!(f, "{timeframe} {month}: {bars} bars removed"),
+            BarStep::Expired => write!(f, "{timeframe} {month}: {file} removed, {size} MB"),
+        }
+    }
 }
 
 /// What `storage retain` removed.
@@ -73,6 +139,9 @@ pub struct RetainView {
     pub bytes_after: u64,
     /// Whether nothing was removed, on request.
     pub dry_run: bool,
+    /// Old bars that left the history or the archive, or would.
+    #[serde(default)]
+    pub bars: Vec<BarStepView>,
 }
 
 /// What `wipe` removed.
@@ -97,18 +166,69 @@ struct Found {
     written: UtcMs,
 }
 
-/// What a data directory holds at a time of the wall clock. Files that vanish meanwhile are left
-/// out.
+/// A data directory and what is kept there.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The data directory.
+    pub data_dir: &'a Path,
+    /// What is kept.
+    pub rules: &'a StorageRules,
+    /// The history; none: what is due is not counted.
+    pub history: Option<&'a Archive>,
+}
+
+/// What a data directory and its archive hold at a time of the wall clock. Files that vanish
+/// meanwhile are left out.
 #[must_use]
-pub fn of(data_dir: &Path, now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
-    let mut found = Vec::new();
-    for entry in entries(data_dir) {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let part = PARTS.iter().position(|(_, prefix, _)| name.starts_with(prefix));
-        collect(&entry, part.unwrap_or(PARTS.len()), &mut found);
+pub fn of(place: &Place<'_>, now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
+    let (mut found, archive) = (Vec::new(), place.rules.archive_in(place.data_dir));
+    for entry in entries(place.data_dir) {
+        if entry.path() != archive {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let of = |(_, prefix, _): &(&str, &str, Growth)| {
+                !prefix.is_empty() && name.starts_with(prefix)
+            };
+            let part = PARTS.iter().position(of);
+            collect(&entry, part.unwrap_or(PARTS.len()), &mut found);
+        }
     }
-    rows(&found, now, free)
+    entries(&archive).for_each(|entry| collect(&entry, ARCHIVE, &mut found));
+    let mut rows = rows(&found, now, free);
+    let due = due(place);
+    for (part, bytes) in [(HISTORY, due.0), (ARCHIVE, due.1)] {
+        let row = rows.iter_mut().find(|row| row.part == PARTS[part].0);
+        if let (Some(row), true) = (row, bytes > 0) {
+            row.due = Some(bytes);
+        }
+    }
+    let price = place.rules.price_per_gb_month;
+    for row in rows.iter_mut().filter(|row| row.part != FREE && !price.is_zero()) {
+        let cost = Decimal::from(row.bytes).checked_mul(price);
+        row.cost_per_month =
+            cost.map(|cost| (cost / Decimal::from(GIGABYTE)).round_dp(4).normalize());
+    }
+    rows
+}
+
+/// Bytes of the history and of the archive that are due. What cannot be read counts as nothing.
+fn due(place: &Place<'_>) -> (u64, u64) {
+    let Some(history) = place.history else { return (0, 0) };
+    let newest = everwarm_history::bars::newest(history, Timeframe::M1).ok().flatten();
+    let Some(today) = newest.map(day_of) else { return (0, 0) };
+    let folder = place.rules.archive_in(place.data_dir);
+    let (mut live, mut files) = (0_u64, 0_u64);
+    for (width, stay) in place.rules.stays() {
+        if let Some(from) = stay.live_from(today) {
+            let due = old_bars::due_bytes(history, width, from).unwrap_or_default();
+            live = live.saturating_add(due);
+        }
+        let Some(from) = stay.all_from(today) else { continue };
+        for file in old_bars::expired(&folder, width, from).unwrap_or_default() {
+            files = files.saturating_add(fs::metadata(file).map_or(0, |about| about.len()));
+        }
+    }
+    (live, files)
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
@@ -147,6 +267,8 @@ fn rows(found: &[Found], now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
                 bytes: of.iter().map(|file| file.bytes).sum(),
                 per_day: per_day(&of, growth, now),
                 days_to_full: None,
+                due: None,
+                cost_per_month: None,
             });
         }
     }
@@ -159,6 +281,8 @@ fn rows(found: &[Found], now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
         bytes,
         per_day: growing.then_some(per_day),
         days_to_full: None,
+        due: None,
+        cost_per_month: None,
     });
     rows.extend(free.map(|bytes| StorageView {
         part: FREE.to_owned(),
@@ -166,6 +290,8 @@ fn rows(found: &[Found], now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
         bytes,
         per_day: None,
         days_to_full: bytes.checked_div(per_day),
+        due: None,
+        cost_per_month: None,
     }));
     rows
 }
@@ -204,7 +330,8 @@ mod tests {
     #[test]
     fn sealed_files_grow_as_in_the_last_week_and_others_since_they_were_made() {
         let mut all: Vec<Found> = (0..20).map(|day| found(0, 700, day)).collect();
-        all.extend([found(1, 5_000, 30), found(2, 3_000, 30), found(4, 10, 0)]);
+        all.extend([found(1, 5_000, 30), found(2, 3_000, 30)]);
+        all.push(found(PARTS.len(), 10, 0));
         let rows = rows(&all, NOW, Some(80_000));
         let shown = |part: &str| {
             let row = rows.iter().find(|row| row.part == part).unwrap();
@@ -225,6 +352,54 @@ mod tests {
         let unknown = Found { made: None, ..found(3, 3_000, 9) };
         let rows = rows(&[young, unknown], NOW, Some(1));
         assert!(rows.iter().all(|row| row.per_day.is_none() && row.days_to_full.is_none()));
-        assert_eq!(of(Path::new("/no/such/folder"), NOW, None).len(), 1, "only the sum");
+        let rules = StorageRules::default();
+        let place = Place { data_dir: Path::new("/no/such/folder"), rules: &rules, history: None };
+        assert_eq!(of(&place, NOW, None).len(), 1, "only the sum");
+    }
+
+    #[test]
+    fn the_archive_is_a_part_wherever_it_lies_and_a_price_gives_the_cost() {
+        let name = format!("everwarm-storage-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let (data_dir, elsewhere) = (folder.join("data"), folder.join("elsewhere"));
+        for archive in [data_dir.join("archive"), elsewhere.clone()] {
+            std::fs::create_dir_all(archive.join("1m")).unwrap();
+            std::fs::write(archive.join("1m/2026-01.parquet"), vec![0; 2_000]).unwrap();
+        }
+        std::fs::write(data_dir.join("history.redb"), vec![0; 3_000]).unwrap();
+        let price_per_gb_month = Decimal::from(250_000);
+        let shown = |archive_dir: &Path, part: &str| {
+            let archive_dir = archive_dir.to_owned();
+            let rules = StorageRules { archive_dir, price_per_gb_month, ..StorageRules::default() };
+            let place = Place { data_dir: &data_dir, rules: &rules, history: None };
+            let rows = of(&place, NOW, Some(5));
+            let row = rows.into_iter().find(|row| row.part == part).unwrap();
+            (row.bytes, row.cost_per_month.map(|cost| cost.to_string()))
+        };
+        let cost = |text: &str| Some(text.to_owned());
+        assert_eq!(shown(Path::new(""), "archive"), (2_000, cost("0.5")));
+        assert_eq!(shown(Path::new(""), "history"), (3_000, cost("0.75")));
+        assert_eq!(shown(Path::new(""), ALL), (5_000, cost("1.25")));
+        assert_eq!(shown(&elsewhere, "archive").0, 2_000);
+        assert_eq!(shown(&elsewhere, OTHER).0, 2_000, "an earlier archive is an other file");
+        assert_eq!(shown(Path::new(""), FREE), (5, None));
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_step_names_the_bars_and_the_file() {
+        let view = |step, file: Option<&str>, bars| {
+            let (month, file) = ("2026-01".to_owned(), file.map(str::to_owned));
+            let timeframe = Timeframe::M1;
+            BarStepView { timeframe, step, month, file, bars, bytes: 1_500_000 }.to_string()
+        };
+        let file = "archive/1m/2026-01.parquet";
+        assert_eq!(
+            view(BarStep::Archived, Some(file), Some(86_400)),
+            format!("1m 2026-01: 86,400 bars from the history to {file}")
+        );
+        assert_eq!(view(BarStep::Removed, None, Some(5)), "1m 2026-01: 5 bars removed");
+        let expired = view(BarStep::Expired, Some(file), None);
+        assert_eq!(expired, format!("1m 2026-01: {file} removed, 1.5 MB"));
     }
 }

@@ -273,6 +273,15 @@ impl Archive {
         txn.commit().map_err(|e| failed(e.into()))
     }
 
+    /// Makes the file smaller by the space of removed rows. Without it, new rows use that space.
+    ///
+    /// # Errors
+    /// The file could not be written. Its rows are unchanged.
+    pub fn compact(&mut self) -> Result<(), ArchiveError> {
+        let compacted = self.db.compact();
+        compacted.map(drop).map_err(|e| self.failed("compacting", e.into()))
+    }
+
     /// The value of `key`, if present.
     ///
     /// # Errors

@@ -101,6 +101,8 @@ const RULES: &[(&str, Rule)] = &[
     ("configuration", configuration),
     ("messages", messages),
     ("self-replay", self_replay),
+    ("stored-bars", stored_bars),
+    ("old-bars", old_bars),
 ];
 
 /// All findings, the most severe first, and each cause before its consequences.
@@ -293,7 +295,7 @@ fn ready(signs: &Signs, found: &mut Vec<FindingView>) {
 fn history(signs: &Signs, found: &mut Vec<FindingView>) {
     let history = &signs.status.history;
     let longest = history.cold.iter().find(|series| series.ready_in_ms >= Some(COLD));
-    let Some(SeriesView { symbol, timeframe, bars, first, ready_in_ms, .. }) = longest else {
+    let Some(SeriesView { symbol, timeframe, bars, needed, ready_in_ms, .. }) = longest else {
         return;
     };
     let waits = |one: &&StrategyReadyView| one.ready < one.symbols;
@@ -304,7 +306,7 @@ fn history(signs: &Signs, found: &mut Vec<FindingView>) {
     let strategies = strategies.collect::<Vec<_>>().join(", ");
     let wait = wait(ready_in_ms.unwrap_or(0));
     let text = format!(
-        "{strategies}: {symbol} has {bars} of {first} bars of {timeframe}, ready in {wait}"
+        "{strategies}: {symbol} has {bars} of {needed} bars of {timeframe}, ready in {wait}"
     );
     let todo = "the venue has no more: wait, shorten the lengths, or exclude the symbol";
     found.push(finding(Severity::Warning, text, todo).by("everwarm status"));
@@ -615,6 +617,27 @@ fn self_replay(signs: &Signs, found: &mut Vec<FindingView>) {
     };
     let view = finding(Severity::Warning, text, todo).since(repeated.ended, signs.wall);
     found.push(view.by(format!("everwarm replay {date}")));
+}
+
+fn old_bars(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(repeated) = &signs.repeated else { return };
+    let Some(why) = &repeated.held else { return };
+    let text = format!("bars whose time is over stay in the history: {why}");
+    let todo = "remove the cause; the next night tries again. This command shows how much is due";
+    let view = finding(Severity::Warning, text, todo).since(repeated.ended, signs.wall);
+    found.push(view.by("everwarm storage"));
+}
+
+fn stored_bars(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(sample) = &signs.history_sample else { return };
+    let Some(first) = sample.wrong.first() else { return };
+    let wrong = thousands(sample.wrong.len() as u64);
+    let ranges = count(sample.ranges, "checked range");
+    let text = format!("{wrong} of {ranges} of the history are damaged: {first}");
+    let todo = "trading goes on. This command checks all stored bars. To repair them, stop the \
+                daemon and run it with --repair";
+    let view = finding(Severity::Warning, text, todo).since(sample.ended, signs.wall);
+    found.push(view.by("everwarm history check"));
 }
 
 fn messages(signs: &Signs, found: &mut Vec<FindingView>) {

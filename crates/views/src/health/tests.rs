@@ -1,5 +1,4 @@
 //! Tests of each rule: with observations that make it report, and with some that nearly do.
-//!
 //! Over 500 lines: one subject, one test a promise.
 
 use super::super::testing::{T, can_be_typed, dec, journal};
@@ -535,6 +534,8 @@ fn a_day_that_was_decided_otherwise_is_found() {
     assert_eq!(found(repeated(0, None)), []);
     assert_eq!(found(repeated(2, None)), one("self-replay", Severity::Warning));
     assert_eq!(found(repeated(0, Some("torn"))), one("self-replay", Severity::Warning));
+    let view = RepeatedDayView { held: Some("cut".to_owned()), ..RepeatedDayView::default() };
+    assert_eq!(found(|s: &mut Signs| s.repeated = Some(view)), one("old-bars", Severity::Warning));
 }
 
 #[test]

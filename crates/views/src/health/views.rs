@@ -94,6 +94,19 @@ pub struct RepeatedDayView {
     pub differing: u64,
     /// Why the day could not be repeated; none: it was.
     pub error: Option<String>,
+    /// Why old bars stayed in the history afterwards; none: none did.
+    pub held: Option<String>,
+}
+
+/// A check of some of the stored bars, made after a start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SampledHistoryView {
+    /// Number of fetched ranges that were checked.
+    pub ranges: u64,
+    /// The wrong ones, each with its place and reason.
+    pub wrong: Vec<String>,
+    /// Wall time at which it ended, UTC milliseconds.
+    pub ended: UtcMs,
 }
 
 impl DeliveryView {

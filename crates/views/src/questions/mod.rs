@@ -41,6 +41,7 @@ use super::journal_reader::{JournalFacts, Proofs};
 use super::memory::Memory;
 use super::views::{CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, StatusView};
 use super::views::{SwitchesView, ValueView, VersionView};
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_history::History;

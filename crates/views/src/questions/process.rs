@@ -2,8 +2,9 @@
 
 use super::columns::{column, megabytes, word};
 use super::{Answer, Question, all, any, one, running};
+use crate::backfill::BackfillView;
 use crate::health::disk_of;
-use crate::storage::{self, StorageView};
+use crate::storage::{self, Place, StorageView};
 use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView, VersionView};
 use everwarm_runtime::clock::wall;
 
@@ -39,6 +40,8 @@ pub const STORAGE: Question = Question {
         column(">MB", "bytes", megabytes),
         column(">MB a day", "per_day", megabytes),
         column(">days to full", "days_to_full", word),
+        column(">MB due", "due", megabytes),
+        column(">cost a month", "cost_per_month", word),
     ],
     ..Question::new(
         "/api/v1/storage",
@@ -46,7 +49,9 @@ pub const STORAGE: Question = Question {
         all::<StorageView>,
         |context, _| {
             let free = disk_of(context.data_dir()).map(|disk| disk.free);
-            Answer::of(&storage::of(context.data_dir(), wall().utc(), free))
+            let (data_dir, rules) = (context.data_dir(), &context.storage_rules());
+            let place = Place { data_dir, rules, history: Some(context.archive()) };
+            Answer::of(&storage::of(&place, wall().utc(), free))
         },
     )
 };
@@ -88,6 +93,14 @@ pub const RELOADS: Question = Question::new(
     "Show the configuration in force and the reloads",
     one::<ReloadsView>,
     |context, _| Answer::of(&running(context)?.reloads()),
+);
+
+/// The query of the backfill.
+pub const BACKFILL: Question = Question::new(
+    "/api/v1/backfill",
+    "Show the backfill that runs, or the last one since the daemon started",
+    one::<BackfillView>,
+    |context, _| Answer::of(&running(context)?.backfill()),
 );
 
 /// The query of the log filter.
