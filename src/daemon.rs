@@ -4,6 +4,7 @@
 //! Over 500 lines: the start and the stop of a process in their order; its parts lie in its folder.
 
 mod answers;
+mod backfill;
 mod backtest;
 mod backup;
 mod by_hand;
@@ -104,6 +105,8 @@ pub const CORE: Core = Core {
     chaos: chaos::run,
     backtest: backtest::run,
     fetch: fetch_history::run,
+    repair_history: repair_history::run,
+    backfill: backfill::run,
     sweep: sweep::run,
     strategy_check: strategy_check::run,
     account: real_money::account,
@@ -282,8 +285,8 @@ async fn daemon(
     end(config, life, (reason, around), looking, &mut store_failed).await
 }
 
-/// The actors that read the views: those of messages and commands, and the one that repeats the
-/// decisions of a day.
+/// The actors that read the views: those of messages and commands, the one of backfills, and the
+/// one that repeats the decisions of a day.
 fn desk_actors(
     config: &Config,
     world: &World,
@@ -292,6 +295,7 @@ fn desk_actors(
 ) -> Vec<ChildSpec> {
     let mut actors = messages::actors(&config.messages, world, desk, on);
     actors.extend(chat_commands::actor(&config.messages, world, desk, on));
+    actors.push(backfill::actor(&config.backfill, world, &desk.backfills, on));
     actors.extend(self_replay::actor(config.self_replay, world, &desk.repeated, on));
     actors
 }

@@ -2,6 +2,8 @@
 //!
 //! Over 500 lines: one context, and each question is a case.
 
+use super::backfill::Backfills;
+use super::history_sample::HistorySample;
 use super::operator_input::Whole;
 use super::reload::Reloader;
 use super::retention;
@@ -31,6 +33,7 @@ use everwarm_runtime::meter::Meter;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::TreeView;
 use everwarm_trading::strategy;
+use everwarm_views::backfill::BackfillView;
 use everwarm_views::events::EventView;
 use everwarm_views::exit::Failure;
 use everwarm_views::features::IndicatorsView;
@@ -82,6 +85,8 @@ pub struct LiveContext {
     pub repeated: SelfReplays,
     /// Commands of the chat, counted.
     pub commands: Counts,
+    /// The backfills of the process.
+    pub backfills: Backfills,
 }
 
 impl LiveContext {
@@ -114,6 +119,7 @@ impl LiveContext {
             deliveries: Deliveries::default(),
             repeated: SelfReplays::default(),
             commands: Counts::default(),
+            backfills: Backfills::default(),
         }
     }
 

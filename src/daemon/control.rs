@@ -8,6 +8,7 @@ use super::{
 };
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
+use everwarm_views::backfill::{BackfillView, BackfillWord};
 use everwarm_views::by_hand::{ByHandView, HandResultView};
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::exit::Failure;
@@ -92,6 +93,10 @@ impl ProcessControl for LiveControl {
     fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure> {
         let listed = listed(self.context.as_ref())?;
         external::live(&self.world, &self.watch, &listed, word)
+    }
+
+    fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure> {
+        self.context.backfills.begin(word, false)
     }
 
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {

@@ -29,8 +29,9 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
 use fetcher::{AT_ONCE, Fetcher};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-pub(super) use patience::patiently;
+pub(super) use patience::{patiently, why};
 use plan::Plan;
+pub(super) use response::check;
 use std::sync::Arc;
 
 /// Bars of a long series: 3 MB of memory.

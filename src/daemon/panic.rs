@@ -120,7 +120,7 @@ fn names(config: &Config, wanted: &Panic) -> Vec<Symbol> {
 
 /// Keeps the instruments that may have been bought: with one quote asset, not excluded, and trading
 /// now. The rank by volume is ignored: it may have been different yesterday.
-fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
+pub(super) fn bought(rules: &mut Vec<Instrument>, rule: &Selection, quote_asset: &str) {
     let first = rules.iter().min_by_key(|rule| rule.symbol).map(|rule| rule.quote.clone());
     let quote = [&rule.quote, quote_asset].into_iter().find(|quote| !quote.is_empty());
     let quote = quote.map(str::to_owned).or(first).unwrap_or_default();

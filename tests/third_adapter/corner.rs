@@ -427,6 +427,7 @@ impl Source for Desk {
             volume: true,
             settles: 0,
             per_connection: 2,
+            per_minute: 0,
         }
     }
 

@@ -219,6 +219,8 @@ impl Command {
             | Command::WhyNot(_)
             | Command::Scan(_)
             | Command::Backup(_)
+            | Command::Backfill(_)
+            | Command::Bootstrap(_)
             | Command::Limits(_)
             | Command::LogLevel(_)
             | Command::Verify(_)

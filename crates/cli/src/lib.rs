@@ -5,9 +5,11 @@
 
 mod actors;
 mod analyze;
+mod backfill;
 mod backtest;
 mod backup;
 mod bars;
+mod bootstrap;
 mod calibrate;
 mod chaos;
 mod completions;
@@ -66,6 +68,7 @@ pub use conformance::ConformanceRequest;
 use everwarm_config::{Config, LogFormat, Sources};
 use everwarm_trading::strategy::check::Report;
 use everwarm_venue::conformance::{Report as ConformanceReport, StepResult};
+use everwarm_views::backfill::{BackfillView, BackfillWord};
 use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
@@ -108,6 +111,10 @@ pub struct Core {
     pub backtest: Backtest,
     /// Fetches past bars from a public source.
     pub fetch: Fetch,
+    /// Completes the bars of a data directory that no process uses.
+    pub backfill: Backfill,
+    /// Repairs the stored bars of a data directory that no process uses.
+    pub repair_history: fn(&Path) -> Result<HistoryRepairView, Failure>,
     /// Plays the points of a grid over bars of the past, on several threads.
     pub sweep: fn(&SweepConfig<'_>) -> Result<(), Failure>,
     /// Checks strategies over bars.
@@ -142,6 +149,10 @@ pub type Backtest = fn(&BacktestConfig, &dyn Fn(u64, u64)) -> Result<BacktestVie
 
 /// See [`Core::fetch`]. The callback gets the bars whose times were requested, and all.
 pub type Fetch = fn(&FetchConfig, &dyn Fn(u64, u64)) -> Result<FetchedView, Failure>;
+
+/// See [`Core::backfill`]. The callback gets the view of the backfill while it runs.
+pub type Backfill =
+    fn(&Config, &BackfillWord, &dyn Fn(&BackfillView)) -> Result<BackfillView, Failure>;
 
 /// See [`Core::conformance`]. The callback gets the result of each step.
 pub type Conformance =
@@ -323,6 +334,12 @@ enum Command {
     /// Fetch past bars from a source, check files of bars, or export bars for SQL.
     #[command(subcommand)]
     History(history::History),
+    /// Complete the stored bars of past days: beside the running daemon, or without one. Only what
+    /// is missing is fetched, and a command that was killed continues. Exit code 4: a series is not
+    /// whole.
+    Backfill(backfill::BackfillArgs),
+    /// Fetch the bars that the next start needs, without a daemon; with --dry-run, show them.
+    Bootstrap(bootstrap::BootstrapArgs),
     /// Play the strategies over recorded bars with the daemon's own stages, and print the result.
     Backtest(backtest::BacktestArgs),
     /// Play a grid of settings over recorded bars, on all cores, and rank them by parts of the
@@ -421,6 +438,8 @@ fn act(
         Command::Run(args) => run::run(&args.louder(filter), core, printer, began),
         Command::Sim(args) => sim::run(&args.louder(filter), core, printer),
         Command::Analyze(args) => analyze::print(&args, printer),
+        Command::Backfill(args) => backfill::run(&args, core, printer),
+        Command::Bootstrap(args) => bootstrap::run(&args, core, printer),
         Command::History(command) => history::run(&command, core, printer),
         Command::Backtest(args) => backtest::run(&args, core, printer),
         Command::Sweep(args) => sweep::run(&args, core, printer),

@@ -47,6 +47,11 @@ impl Progress {
         Progress { bar: styled(bar, line, what), minutes }
     }
 
+    /// Changes the words before the bar.
+    pub fn name(&self, what: String) {
+        self.bar.set_message(what);
+    }
+
     /// Counts one more.
     pub fn one(&self) {
         self.bar.inc(1);

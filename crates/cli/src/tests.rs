@@ -66,6 +66,8 @@ const CORE: Core = Core {
     strategy_check: |_| Ok(Vec::new()),
     backtest: |_, _| Ok(everwarm_views::backtest::BacktestView::default()),
     fetch: |_, _| Ok(everwarm_views::fetched::FetchedView::default()),
+    backfill: |_, _, _| Ok(everwarm_views::backfill::BackfillView::default()),
+    repair_history: |_| Ok(everwarm_views::stored_history::HistoryRepairView::default()),
     sweep: |_| Ok(()),
     account: |_| Err(Failure::new(Exit::Failed, "there is no venue")),
     confirm: |_, _| Ok(()),

@@ -2,12 +2,14 @@
 //!
 //! Over 500 lines: the typed value of each key, and the rules between keys.
 
+use super::backfill::{BackfillConfig, timeframes};
 use super::error::{ConfigErrors, Place};
 use super::keys::{self, KEYS, Key, Kind, decimal, listed, symbols};
 use super::last_start;
 use super::layers::{Entry, Given, Layer, drop_ins, variables};
 use super::messages::Messages;
 use super::remote_access::Beyond;
+use super::schedule::Schedule;
 use super::secret::SecretRef;
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols, time_of_day};

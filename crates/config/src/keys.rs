@@ -3,7 +3,9 @@
 //!
 //! Over 500 lines: one table, and the kinds that check its values.
 
+use super::backfill::timeframes;
 use super::layers::DEFAULTS;
+use super::schedule::Schedule;
 use super::secret::SecretRef;
 use super::strategies;
 use super::values::{Pace, Symbols, time_of_day};
@@ -457,6 +459,14 @@ pub fn listed(text: &str) -> Result<Vec<Symbol>, String> {
     all.sort();
     all.dedup();
     Ok(all)
+}
+
+fn widths(text: &str) -> Result<(), String> {
+    timeframes(text).map(drop)
+}
+
+fn schedule(text: &str) -> Result<(), String> {
+    Schedule::read(text).map(drop)
 }
 
 fn feature(text: &str) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //! stage always gets the same bars again, whatever the venue reports later. Bars from facts are
 //! stored separately.
 
+use super::backfilled::{self, BACKFILLED};
 use super::key_encoding;
 use super::need::Times;
 use super::page::{Cursor, Page, Paged};
@@ -251,7 +252,8 @@ pub fn newest(archive: &Archive, timeframe: Timeframe) -> Result<Option<UtcMs>, 
     Ok(time.map(key_encoding::time_of))
 }
 
-/// The fetched bars of `symbol` with opening times in `times`, without bars from facts.
+/// The fetched bars of `symbol` with opening times in `times`, without bars from facts. A bar that
+/// a stage was given takes the place of a backfilled one.
 ///
 /// # Errors
 /// As [`read`].

@@ -9,6 +9,8 @@
 //! series, and [`ledger`] the state of every hole in them. [`check`] compares the bars with the
 //! journal, and [`repair`] replaces wrong rows.
 
+pub mod backfill;
+pub mod backfilled;
 pub mod bars;
 pub mod book_changes;
 mod dust;

@@ -2,6 +2,7 @@
 //! entry in the API description, the request of its command, and its effect on the files of a
 //! stopped daemon come from that row.
 
+use super::backfill::{BackfillView, BackfillWord};
 use super::by_hand::{ByHandView, HandResultView};
 use super::exit::{Exit, Failure};
 use super::external::{ExternalSignalView, TakenSignalView};
@@ -37,6 +38,7 @@ pub const ALL: &[&Change] = &[
     &ADOPT,
     &BY_HAND,
     &SIGNAL,
+    &BACKFILL,
 ];
 
 /// One change.
@@ -120,6 +122,8 @@ pub trait ProcessControl {
     fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure>;
     /// Takes a signal of an external program.
     fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure>;
+    /// Begins a backfill, or follows the same one that runs.
+    fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure>;
     /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
@@ -379,4 +383,12 @@ pub const SIGNAL: Change = post(
     "Send a signal of an external program to its strategy, once for each id",
     (one::<ExternalSignalView>, one::<TakenSignalView>),
     |control, _, body| tried(body, |word| running(control)?.signal(word)),
+);
+
+/// Completes stored bars beside trading. The same request while it runs changes nothing.
+pub const BACKFILL: Change = post(
+    "/api/v1/backfill",
+    "Complete the stored bars of past days, or plan that",
+    (one::<BackfillWord>, one::<BackfillView>),
+    |control, _, body| tried(body, |word| running(control)?.backfill(word)),
 );

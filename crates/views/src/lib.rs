@@ -10,6 +10,7 @@
 //! shapes of their responses, [`exit`] the exit codes, [`telemetry`] the metrics.
 
 pub mod audit;
+pub mod backfill;
 pub mod backtest;
 pub mod backup;
 pub mod by_hand;

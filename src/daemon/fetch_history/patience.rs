@@ -51,7 +51,7 @@ pub(in crate::daemon) async fn patiently<T>(
 }
 
 /// The failure in words.
-pub(super) fn why(error: &VenueError) -> String {
+pub(in crate::daemon) fn why(error: &VenueError) -> String {
     match error.class {
         ErrorClass::RateLimited { retry_after_ms } => {
             format!("{error}; wait {} s", retry_after_ms.div_ceil(1_000))

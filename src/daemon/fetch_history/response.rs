@@ -13,7 +13,11 @@ use everwarm_words::text::instant;
 ///
 /// # Errors
 /// Why none of it is believed.
-pub(super) fn check(range: &BarRange, near: &[Price], found: &Bars) -> Result<(), String> {
+pub(in crate::daemon) fn check(
+    range: &BarRange,
+    near: &[Price],
+    found: &Bars,
+) -> Result<(), String> {
     let held = found.held.iter().map(|bar| (bar.symbol, bar.open_time));
     let unheld = found.unheld.iter().map(|bar| (bar.symbol, bar.open_time));
     let mut last = UtcMs::MIN;

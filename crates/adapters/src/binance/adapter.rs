@@ -214,6 +214,7 @@ impl Source for BinanceClient {
             volume: true,
             settles: SETTLES,
             per_connection: STREAMS_MAX,
+            per_minute: 2_400,
         }
     }
 

@@ -96,6 +96,7 @@ impl PastBars for Client {
             volume: true,
             settles: SETTLES,
             per_connection: 0,
+            per_minute: 4,
         }
     }
 

@@ -34,6 +34,7 @@ pub use scan::SCAN;
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 
+use super::backfill::BackfillView;
 use super::events::EventView;
 use super::exit::{Exit, Failure};
 use super::features::IndicatorsView;
@@ -216,6 +217,8 @@ pub trait Process {
     fn reloads(&self) -> ReloadsView;
     /// The log filter.
     fn log_level(&self) -> LogLevelView;
+    /// The backfill that runs, else the last one.
+    fn backfill(&self) -> BackfillView;
     /// The newest events, oldest first.
     fn events(&self, limit: usize) -> Vec<EventView>;
     /// The venue's time; none: it is not known yet.

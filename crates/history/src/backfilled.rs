@@ -1,0 +1,222 @@
+//! Bars that a backfill fetched beyond what features need. No stage was given them, so a start does
+//! not depend on them: they may be removed, and a start then fetches what it needs.
+//!
+//! A row has the bars of a fixed span. A page is merged into the rows of its spans, and its bars
+//! replace those that were there. A page and the times without bars are one durable commit.
+
+use super::bars::{check, outage_ops};
+use super::key_encoding::{self, BAR};
+use super::need::Times;
+use super::projection::BARS;
+use super::queries::HistoryError;
+use everwarm_domain::id::Symbol;
+use everwarm_domain::market::Bar;
+use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_runtime::store::archive::{Archive, Op};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Backfilled bars. Key: width, symbol, begin of the span; value: its bars, ascending.
+pub(super) const BACKFILLED: &str = "backfilled.1";
+/// Opening times of a span.
+const SPAN: i64 = 1_000;
+/// Rows that are read at once. A row of minutes has the bars of all symbols.
+const ROWS: usize = 256;
+
+/// Held while a page is merged into its rows: two writers would lose bars of each other.
+static MERGING: Mutex<()> = Mutex::new(());
+
+/// A fetched page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedPage {
+    /// The symbol.
+    pub symbol: Symbol,
+    /// Width of the bars.
+    pub timeframe: Timeframe,
+    /// The bars, ascending.
+    pub bars: Vec<Bar>,
+    /// Requested times for which the venue has no bar.
+    pub none: Vec<Times>,
+}
+
+/// Stores a page.
+///
+/// # Errors
+/// The bars are not ascending, have another symbol or break the rules of bars. Or the file could
+/// not be read or written, or is damaged. Nothing was stored then.
+pub fn store(archive: &Archive, page: &FetchedPage) -> Result<(), HistoryError> {
+    let FetchedPage { symbol, timeframe, bars, none } = page;
+    check(*symbol, *timeframe, bars).map_err(HistoryError::Refused)?;
+    let _turn = MERGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let begin = |bar: &Bar| begin_of(*timeframe, bar.open_time);
+    let mut ops = Vec::new();
+    for of_span in bars.chunk_by(|a, b| begin(a) == begin(b)) {
+        let key = row_key(*timeframe, *symbol, begin(&of_span[0]));
+        let before = archive.get(BACKFILLED, &key)?.unwrap_or_default();
+        let before = key_encoding::bars_of(*symbol, &before);
+        let before = before.map_err(HistoryError::damaged(BACKFILLED))?;
+        let all = before.into_iter().chain(of_span.iter().copied());
+        let all: BTreeMap<UtcMs, Bar> = all.map(|bar| (bar.open_time, bar)).collect();
+        let mut value = Vec::with_capacity(all.len() * BAR);
+        for bar in all.values() {
+            key_encoding::put_bar(bar, &mut value);
+        }
+        ops.push(Op::Put { table: BACKFILLED, key, value });
+    }
+    outage_ops(*symbol, *timeframe, none, &mut ops);
+    if !ops.is_empty() {
+        archive.commit(&ops, true)?;
+    }
+    Ok(())
+}
+
+/// The backfilled bars of `symbol` with opening times in `times`, ascending.
+///
+/// # Errors
+/// The file could not be read, or is damaged.
+pub(super) fn read(
+    archive: &Archive,
+    (timeframe, symbol): (Timeframe, Symbol),
+    times: &Times,
+) -> Result<Vec<Bar>, HistoryError> {
+    let first = row_key(timeframe, symbol, begin_of(timeframe, *times.start()));
+    let last = row_key(timeframe, symbol, *times.end());
+    let mut found = Vec::new();
+    for (_, value) in archive.range(BACKFILLED, &first..=&last, false, usize::MAX)? {
+        let bars = key_encoding::bars_of(symbol, &value);
+        let bars = bars.map_err(HistoryError::damaged(BACKFILLED))?;
+        found.extend(bars.into_iter().filter(|bar| times.contains(&bar.open_time)));
+    }
+    Ok(found)
+}
+
+/// The backfilled bars of all symbols, by symbol and time.
+///
+/// # Errors
+/// The file could not be read, or is damaged.
+pub(super) fn read_all(archive: &Archive, timeframe: Timeframe) -> Result<Vec<Bar>, HistoryError> {
+    let width = key_encoding::timeframe_key(timeframe);
+    let last = [width, u8::MAX];
+    let mut found = Vec::new();
+    for (key, value) in archive.range(BACKFILLED, &[width][..]..=&last[..], false, usize::MAX)? {
+        let symbol = key_encoding::symbol_in(&key).map_err(HistoryError::damaged(BACKFILLED))?;
+        let bars = key_encoding::bars_of(symbol, &value);
+        found.extend(bars.map_err(HistoryError::damaged(BACKFILLED))?);
+    }
+    Ok(found)
+}
+
+/// The opening times of all bars from facts, of each symbol, as ranges without gaps.
+///
+/// # Errors
+/// The file could not be read, or is damaged.
+pub fn times_of_facts(
+    archive: &Archive,
+    timeframe: Timeframe,
+    times: &Times,
+) -> Result<BTreeMap<Symbol, Vec<Times>>, HistoryError> {
+    let width = key_encoding::timeframe_key(timeframe);
+    let row =
+        |time: UtcMs, last: u8| [&[width][..], &key_encoding::time_key(time), &[last; 8]].concat();
+    let (mut first, last) = (row(*times.start(), 0), row(*times.end(), u8::MAX));
+    let mut found: BTreeMap<Symbol, Vec<Times>> = BTreeMap::new();
+    loop {
+        let rows = archive.range(BARS, &first..=&last, false, ROWS)?;
+        for (_, value) in &rows {
+            let bars = key_encoding::named_bars_of(value).map_err(HistoryError::damaged(BARS))?;
+            for bar in bars.iter().filter(|bar| times.contains(&bar.open_time)) {
+                let (time, ranges) = (bar.open_time, found.entry(bar.symbol).or_default());
+                match ranges.last_mut() {
+                    Some(last) if time <= last.end() + timeframe.ms() => {
+                        *last = *last.start()..=time.max(*last.end());
+                    }
+                    Some(_) | None => ranges.push(time..=time),
+                }
+            }
+        }
+        let Some((newest, _)) = rows.last().filter(|_| rows.len() == ROWS) else { break };
+        first.clone_from(newest);
+        first.push(0);
+    }
+    Ok(found)
+}
+
+/// The begin of the span of a time.
+fn begin_of(timeframe: Timeframe, time: UtcMs) -> UtcMs {
+    let span = SPAN * timeframe.ms();
+    time.div_euclid(span).saturating_mul(span)
+}
+
+fn row_key(timeframe: Timeframe, symbol: Symbol, begin: UtcMs) -> Vec<u8> {
+    let mut key = vec![key_encoding::timeframe_key(timeframe)];
+    key.extend_from_slice(&key_encoding::symbol_key(symbol));
+    key.extend_from_slice(&key_encoding::time_key(begin));
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bars::{TABLES, has_any, keep, outages, read_all, read_fetched};
+    use everwarm_domain::money::Price;
+    use everwarm_domain::time::MINUTE;
+    use std::path::Path;
+
+    const ALL: Times = UtcMs::MIN..=UtcMs::MAX;
+
+    fn name() -> Symbol {
+        Symbol::named("AAA").unwrap()
+    }
+
+    fn bar(minute: i64, price: i64) -> Bar {
+        let [open, high, low, close] = [Price::e8(price); 4];
+        let (symbol, open_time, volume) = (name(), minute * MINUTE, 1.into());
+        Bar { symbol, open_time, open, high, low, close, volume }
+    }
+
+    fn page(bars: Vec<Bar>, none: Vec<Times>) -> FetchedPage {
+        FetchedPage { symbol: name(), timeframe: Timeframe::M1, bars, none }
+    }
+
+    /// Minute and price of each fetched bar.
+    fn shown(archive: &Archive, times: &Times) -> Vec<(i64, i128)> {
+        let bars = read_fetched(archive, (Timeframe::M1, name()), times).unwrap();
+        bars.values().map(|bar| (bar.open_time / MINUTE, bar.close.at(8))).collect()
+    }
+
+    #[test]
+    fn pages_are_merged_and_a_page_that_comes_again_replaces_its_bars() {
+        let archive = Archive::in_memory(Path::new("history")).unwrap();
+        // Two spans, whose pages come out of order.
+        let later = (998..1_002).map(|minute| bar(minute, 7)).collect();
+        store(&archive, &page(later, Vec::new())).unwrap();
+        store(&archive, &page(vec![bar(2, 5), bar(998, 9)], Vec::new())).unwrap();
+        assert_eq!(shown(&archive, &ALL), [(2, 5), (998, 9), (999, 7), (1_000, 7), (1_001, 7)]);
+        let some = 999 * MINUTE..=1_000 * MINUTE;
+        assert_eq!(shown(&archive, &some), [(999, 7), (1_000, 7)]);
+        let all = read_all(&archive, Timeframe::M1, &some).unwrap();
+        assert_eq!(all.len(), 2);
+        assert!(!has_any(&archive).unwrap(), "no start was announced these bars");
+        assert!(TABLES.contains(&BACKFILLED), "an export leaves them out");
+    }
+
+    #[test]
+    fn bars_that_stages_were_given_stay_as_they_are() {
+        let archive = Archive::in_memory(Path::new("history")).unwrap();
+        keep(&archive, Timeframe::M1, &[(name(), vec![bar(3, 1)])]).unwrap();
+        store(&archive, &page(vec![bar(2, 5), bar(3, 5)], Vec::new())).unwrap();
+        assert_eq!(shown(&archive, &ALL), [(2, 5), (3, 1)]);
+    }
+
+    #[test]
+    fn times_without_bars_are_stored_with_their_page_and_a_wrong_page_stores_nothing() {
+        let archive = Archive::in_memory(Path::new("history")).unwrap();
+        let none = 5 * MINUTE..=9 * MINUTE;
+        let wrong = page(vec![bar(3, 1), bar(3, 1)], vec![none.clone()]);
+        assert!(store(&archive, &wrong).is_err());
+        let known = |archive| outages(archive, Timeframe::M1, name(), UtcMs::MAX).unwrap();
+        assert_eq!(known(&archive), []);
+        store(&archive, &page(Vec::new(), vec![none.clone()])).unwrap();
+        assert_eq!(known(&archive), [none]);
+    }
+}
