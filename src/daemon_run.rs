@@ -28,6 +28,7 @@ use everwarm_history::HistoryLibrary;
 use everwarm_history::bars::keep;
 use everwarm_history::fetched_bars::Keeper;
 use everwarm_history::queries::HistoryError;
+use everwarm_history::repair::unmark;
 use everwarm_kernel::roster::Joined;
 use everwarm_kernel::stage::Stage;
 use everwarm_runtime::chaos::Chaos;
@@ -331,8 +332,9 @@ async fn world(
     })
 }
 
-/// Fetches history again that the journal announced and that is lost with a removed history file.
-/// If the venue now reports other bars, they stay missing, and `verify` reports that.
+/// Fetches history again that the journal announced and that is lost with a removed history file,
+/// or that a repair removed. If the venue now reports other bars, they stay missing, and `verify`
+/// reports that.
 async fn fetch_again(source: &dyn Source, parts: &DaemonRunParts) -> Result<(), RunStartError> {
     let mut again: BTreeMap<Timeframe, Vec<(Symbol, Vec<Bar>)>> = BTreeMap::new();
     let (lost, last_close) = lost(&parts.archive, &parts.store)?;
@@ -343,8 +345,10 @@ async fn fetch_again(source: &dyn Source, parts: &DaemonRunParts) -> Result<(), 
         let close = last_close.unwrap_or(0);
         answer(|| admin.advance(close, close)).await;
     }
+    let mut marks = Vec::new();
     for lost in lost {
         let (symbol, timeframe) = lost.of;
+        marks.extend(lost.marked.then(|| lost.mark()));
         let bars = answer(|| fetch(source, lost.of, lost.times.clone())).await.held;
         let bars: Vec<_> = bars.iter().map(Bar::ordered).collect();
         if lost.is(&bars) {
@@ -359,6 +363,7 @@ async fn fetch_again(source: &dyn Source, parts: &DaemonRunParts) -> Result<(), 
         let symbols = ranges.len();
         tracing::warn!("the past of {symbols} symbols was gone; {bars} bars were fetched again");
     }
+    unmark(&parts.archive, &marks).map_err(HistoryError::from)?;
     Ok(())
 }
 

@@ -83,6 +83,8 @@ pub struct LiveContext {
     pub deliveries: Deliveries,
     /// The result of the last repeated day.
     pub repeated: SelfReplays,
+    /// The result of the check of a sample of the history.
+    pub history_sample: HistorySample,
     /// Commands of the chat, counted.
     pub commands: Counts,
     /// The backfills of the process.
@@ -118,6 +120,7 @@ impl LiveContext {
             pictured: Mutex::default(),
             deliveries: Deliveries::default(),
             repeated: SelfReplays::default(),
+            history_sample: HistorySample::default(),
             commands: Counts::default(),
             backfills: Backfills::default(),
         }
@@ -372,6 +375,7 @@ impl Context for LiveContext {
             trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since.utc())),
             deliveries: self.deliveries.all(),
             repeated: self.repeated.last(),
+            history_sample: self.history_sample.last(),
             ..looked
         }))
     }

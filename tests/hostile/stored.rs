@@ -69,6 +69,7 @@ fn facts() -> Vec<Body> {
             open: vec![(client_id.clone(), symbol)],
             unread: vec!["JUNK".into()],
             venue: VenueId::default(),
+            charges: Vec::new(),
         }),
         Body::Venue(Venue::Reported(report)),
         Body::Venue(Venue::Sent { attempts: vec![attempt] }),

@@ -15,7 +15,7 @@ use everwarm_domain::money::Price;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
-use everwarm_views::questions::SERIES;
+use everwarm_views::questions::{HISTORY, HOLES};
 use everwarm_words::text::{Table, count, instant, thousands};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -33,15 +33,26 @@ pub enum History {
     /// It needs no daemon. Some sources need a key. Files that exist are extended.
     Fetch(FetchArgs),
     /// Check every row of a folder of bars, and what it lacks: bad rows, gaps, outages of its
-    /// source, odd prices, wrong files. Exit code 4: there is one. --repair moves bad rows to a
-    /// quarantine and fetches what is missing.
+    /// source, odd prices, wrong files. Without a folder, compare the stored bars of a daemon with
+    /// its journal. Exit code 4: there is a problem. --repair moves bad rows to a quarantine and
+    /// fetches what is missing.
     Check(check::CheckArgs),
     /// Write the bars of a daemon as files for SQL, one for each width and month. A file that
     /// exists is extended. Each file is read back before it replaces another.
     Export(export::ExportArgs),
-    /// List the series of bars that the strategies of a daemon need: how many bars each has, and
-    /// when it will have enough.
-    Status(Args),
+    /// List the series of bars that a daemon has stored: how whole each is, how old, why bars are
+    /// missing, and when strategies will have the bars that they need.
+    Status(StatusArgs),
+}
+
+/// Flags of `history status`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct StatusArgs {
+    /// List every hole instead, with its state and what shows it.
+    #[arg(long)]
+    gaps: bool,
+    #[command(flatten)]
+    ask: Args,
 }
 
 /// Flags of `history fetch`.
@@ -122,13 +133,27 @@ pub struct WantedPart {
     pub near: Vec<Price>,
 }
 
+impl History {
+    /// Whether it works with this machine alone.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            History::Fetch(_) => true,
+            History::Check(args) => args.is_local(),
+            History::Export(_) | History::Status(_) => false,
+        }
+    }
+}
+
 /// Runs the command.
 pub fn run(command: &History, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     match command {
         History::Fetch(args) => fetch(args, core, printer),
         History::Check(args) => check::run(args, core, printer),
         History::Export(args) => export::run(args, core, printer),
-        History::Status(args) => args.print(core, printer, &SERIES),
+        History::Status(StatusArgs { gaps, ask }) => {
+            ask.print(core, printer, if *gaps { &HOLES } else { &HISTORY })
+        }
     }
 }
 

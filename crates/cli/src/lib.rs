@@ -77,6 +77,7 @@ use everwarm_views::fetched::FetchedView;
 use everwarm_views::journal_reader::Proofs;
 use everwarm_views::questions;
 use everwarm_views::storage::WipedView;
+use everwarm_views::stored_history::HistoryRepairView;
 use everwarm_views::views::{AccountView, ChaosView, LiveView, VERSION, VersionView};
 pub use explain::lines as story_lines;
 pub use history::{FetchConfig, KeyFile, Wanted, WantedPart};

@@ -2,6 +2,8 @@
 //!
 //! Over 500 lines: one command line, one test for each promise.
 
+mod stored_history;
+
 use super::{Cli, Command, Core, doctor, explain, query, status, tree};
 use crate::offline::OfflineContext;
 use crate::remote::Remote;

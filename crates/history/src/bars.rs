@@ -8,6 +8,8 @@ use super::need::Times;
 use super::page::{Cursor, Page, Paged};
 use super::projection::BARS;
 use super::queries::HistoryError;
+use super::repair::REFETCH;
+use super::stored::SOURCE;
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;

@@ -3,6 +3,7 @@
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::time::UtcMs;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// Fewest bars that several series lack together for an outage.
@@ -99,7 +100,7 @@ fn without(span: &Span, width: UtcMs) -> Vec<Times> {
 }
 
 /// The parts of `times` within ranges that ascend.
-fn common(times: &Times, ranges: &[Times]) -> Vec<Times> {
+pub(super) fn common(times: &Times, ranges: &[Times]) -> Vec<Times> {
     let first = ranges.partition_point(|range| range.end() < times.start());
     let ranges = ranges[first..].iter().take_while(|range| range.start() <= times.end());
     ranges.map(|range| *times.start().max(range.start())..=*times.end().min(range.end())).collect()
@@ -126,6 +127,17 @@ pub enum Odd {
     High(Price),
     /// The low is far below open and close.
     Low(Price),
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Odd::Jump { from, to } => write!(f, "opens at {to} after a close of {from}"),
+            Odd::Body { open, close } => write!(f, "goes from {open} to {close} in one bar"),
+            Odd::High(high) => write!(f, "its high {high} is far above open and close"),
+            Odd::Low(low) => write!(f, "its low {low} is far below open and close"),
+        }
+    }
 }
 
 /// What is odd about a bar. `before` is the close of the bar before it.

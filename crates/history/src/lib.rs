@@ -17,14 +17,17 @@ mod dust;
 pub mod fetched_bars;
 pub mod gaps;
 mod key_encoding;
+pub mod ledger;
 pub mod need;
 pub mod old_bars;
 pub mod page;
 pub mod projection;
 pub mod queries;
 pub mod records;
+pub mod repair;
 pub mod scale;
-pub mod trim;
+pub mod stored;
+pub mod whole;
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "history.redb";

@@ -9,8 +9,8 @@
 //!                                                                       FeatureValues
 //!  400…  strategies     strategy    FeatureValues; lots, orders and     Signals
 //!                                   owed exits (n-1)
-//!  500   breaker        risk        Close, Sent, quarantines;           Breaker, on change
-//!                                   orders, ledger (n-1)
+//!  500   breaker        risk        Close, FeatureValues, Sent,         Breaker, on change
+//!                                   quarantines; orders, ledger (n-1)
 //!  600   decision       decide      Close, Signals, Breaker, Account;   Approved, Declined,
 //!                                   orders, ledger (n-1)                Owed, Withdrawn,
 //!                                                                       CancelIntent

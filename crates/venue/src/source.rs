@@ -49,6 +49,12 @@ pub trait Source: Send + Sync + fmt::Debug {
     /// Its abilities.
     fn capabilities(&self) -> SourceCapabilities;
 
+    /// Whether it also sends bars of intervals without a trade. If not, a missing bar means that
+    /// nothing was traded.
+    fn sends_empty(&self) -> bool {
+        false
+    }
+
     /// Historical bars by opening time, ascending from the oldest: at most one page. The newest may
     /// still be forming.
     fn bars(&self, range: BarRange) -> Pending<Bars>;

@@ -3,8 +3,8 @@
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
 //! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
 //! [`why_not`], [`scan`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`calibrate`],
-//! [`trades`], [`reconcile`], [`events`] and [`news`] describe facts in the sentences of
-//! [`sentences`].
+//! [`trades`], [`reconcile`], [`stored_history`]; [`events`] and [`news`] describe facts in the
+//! sentences of [`sentences`].
 //! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
 //! has the requests to trade by hand, [`external`] the signals of external programs, [`views`] the
 //! shapes of their responses, [`exit`] the exit codes, [`telemetry`] the metrics.
@@ -48,6 +48,7 @@ pub mod signals;
 mod silenced;
 pub mod status_fold;
 pub mod storage;
+pub mod stored_history;
 pub mod stored_texts;
 pub mod summary;
 pub mod sweep;

@@ -218,6 +218,10 @@ impl Source for BinanceClient {
         }
     }
 
+    fn sends_empty(&self) -> bool {
+        true
+    }
+
     fn bars(&self, range: BarRange) -> Pending<Bars> {
         let it = self.clone();
         let BarRange { symbol, timeframe, times } = range;

@@ -1,4 +1,5 @@
-//! `everwarm history check`: what a folder of bars holds, what is wrong in it, and what it lacks.
+//! `everwarm history check`: what a folder of bars or the history of a daemon holds, what is wrong
+//! in it, and what it lacks.
 
 mod files;
 mod grid;
@@ -11,12 +12,14 @@ mod report;
 mod rewrite;
 mod scan;
 mod series;
+mod stored;
 mod summary;
 mod wide;
 
 use super::KeyFile;
 use crate::Core;
 use crate::print::Printer;
+use crate::query::Args;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::clock;
 use everwarm_views::checked_bars::CheckedBarsView;
@@ -27,34 +30,46 @@ use std::path::{Path, PathBuf};
 /// Flags of `history check`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
-    /// Folder of SYMBOL_WIDTH.csv[.gz]. Widths: 1m, 5m, 15m, 1h, 4h or 1d.
-    folder: PathBuf,
+    /// Folder of SYMBOL_WIDTH.csv[.gz]. Widths: 1m, 5m, 15m, 1h, 4h or 1d [default: the stored bars
+    /// of a daemon].
+    #[arg(conflicts_with_all = ["data_dir", "config"])]
+    folder: Option<PathBuf>,
     /// Accept gaps of one symbol alone: in a minute without a trade it has no bar.
-    #[arg(long)]
+    #[arg(long, requires = "folder")]
     thin: bool,
-    /// Move bad rows to SYMBOL_WIDTH.quarantine. Then fetch what is missing from a source.
+    /// Move bad rows to a quarantine. Then fetch what is missing from a source. Of stored bars, the
+    /// next start fetches it.
     #[arg(long)]
     repair: bool,
     /// Name of the source of a repair. An unknown name prints all [default: the first of them].
-    #[arg(long, value_name = "NAME", requires = "repair")]
+    #[arg(long, value_name = "NAME", requires_all = ["repair", "folder"])]
     source: Option<String>,
     /// Address that serves the protocol of the source [default: the source's own].
-    #[arg(long, value_name = "URL", requires = "repair")]
+    #[arg(long, value_name = "URL", requires_all = ["repair", "folder"])]
     address: Option<String>,
     #[command(flatten)]
     keys: KeyFile,
-    /// Print JSON, with every gap and the first 1,000 bad rows of each file.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    ask: Args,
 }
 
-/// Checks the files of a folder, after a repair if that is requested.
+impl CheckArgs {
+    /// Whether it works with files of this machine alone.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.repair || self.folder.is_some()
+    }
+}
+
+/// Checks the files of a folder or the stored bars of a daemon, after a repair if requested.
 pub fn run(args: &CheckArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
+    let Some(folder) = &args.folder else { return stored::run(args, core, printer) };
     let now = clock::wall().utc();
-    let repair = args.repair.then(|| repair::run(args, core, printer, now)).transpose()?;
-    let mut view = summary::check(&look(&args.folder, now)?, args.thin);
+    let repair =
+        args.repair.then(|| repair::run((args, folder), core, printer, now)).transpose()?;
+    let mut view = summary::check(&look(folder, now)?, args.thin);
     view.repair = repair;
-    if args.json {
+    if args.ask.json {
         printer.json(&view)?;
     } else {
         report::print(&view, printer)?;

@@ -4,8 +4,9 @@
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
-use everwarm_domain::time::{Timeframe, UtcMs};
+use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_history::bars::{self, HistoryLibrary, digest};
+use everwarm_history::repair::{self, Marked};
 use everwarm_kernel::fact::{Fact, Library as _};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{Store, StoreError};
@@ -47,9 +48,17 @@ pub struct Lost {
     /// Their opening times.
     pub times: RangeInclusive<UtcMs>,
     digest: u64,
+    /// Whether a repair removed it.
+    pub marked: bool,
 }
 
 impl Lost {
+    /// The mark of a repair.
+    #[must_use]
+    pub fn mark(&self) -> Marked {
+        Marked { of: self.of, times: self.times.clone(), digest: self.digest }
+    }
+
     /// Whether these bars are the announced ones.
     #[must_use]
     pub fn is(&self, bars: &[Bar]) -> bool {
@@ -57,9 +66,9 @@ impl Lost {
     }
 }
 
-/// The ranges that were announced but are not in the history, and the last close. Only a history
-/// without any range is compared with the journal: its file was removed, or nothing was ever
-/// fetched.
+/// The ranges that were announced but are not in the history, and the last close. These are the
+/// ranges that a repair marked. A history without any range is compared with the journal: its file
+/// was removed, or nothing was ever fetched.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -69,7 +78,14 @@ pub fn lost(
 ) -> Result<(Vec<Lost>, Option<UtcMs>), StoreError> {
     let (mut lost, mut close) = (Vec::new(), None);
     if bars::has_any(archive)? {
-        return Ok((lost, close));
+        let marked = repair::marked(archive)?.into_iter();
+        let of = |range: Marked| {
+            let ((symbol, width), Marked { times, digest, .. }) = (range.of, range);
+            Lost { of: (symbol, width), times, digest, marked: true }
+        };
+        lost.extend(marked.map(of));
+        let newest = bars::newest(archive, Timeframe::M1)?;
+        return Ok((lost, newest.map(|time| time.saturating_add(MINUTE))));
     }
     let library = HistoryLibrary::new(Arc::clone(archive));
     let scanned = journal.scan(0, &mut |_, fact: Fact<Body>| {
@@ -78,7 +94,8 @@ pub fn lost(
             Body::Market(Market::HistoryLoaded { symbol, timeframe, from, to, digest, .. })
                 if library.resolve(&fact.body).is_err() =>
             {
-                lost.push(Lost { of: (symbol, timeframe), times: from..=to, digest });
+                let (of, times) = ((symbol, timeframe), from..=to);
+                lost.push(Lost { of, times, digest, marked: false });
             }
             Body::Market(_)
             | Body::Venue(_)

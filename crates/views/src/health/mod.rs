@@ -20,6 +20,8 @@ pub use signs::disk_of;
 pub use signs::{Disk, Progress, Signs, Waiting};
 
 #[cfg(test)]
+mod sample_tests;
+#[cfg(test)]
 mod steps_tests;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use super::fold::HealthFold;
 use crate::views::{
-    CheckView, DeliveryView, QuarantineView, RepeatedDayView, StatusView, SymbolView,
+    CheckView, DeliveryView, QuarantineView, RepeatedDayView, SampledHistoryView, StatusView,
+    SymbolView,
 };
 use everwarm_domain::fact::BreakerLevel;
 use everwarm_domain::id::Symbol;
@@ -95,6 +96,8 @@ pub struct Signs {
     pub deliveries: Vec<DeliveryView>,
     /// The last day whose decisions were repeated; none: none since the start.
     pub repeated: Option<RepeatedDayView>,
+    /// The check of a sample of the history; none: it has not ended.
+    pub history_sample: Option<SampledHistoryView>,
 }
 
 impl Signs {

@@ -22,6 +22,7 @@ pub use asked::bad;
 pub use books::{EQUITY, FILLS, ORDERS, POSITIONS, TRADES};
 pub use books::{orders, positions};
 pub use columns::{Column, table};
+pub use history::{HISTORY, HISTORY_CHECK, HOLES, missing};
 pub use lots::LOTS;
 pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
@@ -70,6 +71,10 @@ pub const ALL: &[&Question] = &[
     &SIGNALS,
     &BARS,
     &SERIES,
+    &HISTORY,
+    &HOLES,
+    &HISTORY_CHECK,
+    &BACKFILL,
     &REGIMES,
     &REGIME_DAYS,
     &AUDIT,

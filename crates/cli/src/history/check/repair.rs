@@ -34,25 +34,25 @@ const FETCHED: &str = "refetched-";
 /// # Errors
 /// The folder is in use, a file cannot be read or written, or the source cannot be used at all.
 pub fn run(
-    args: &CheckArgs,
+    (args, folder): (&CheckArgs, &Path),
     core: &Core,
     printer: Printer,
     now: UtcMs,
 ) -> Result<RepairView, Failure> {
-    let _lock = lock(&args.folder)?;
-    let mut looked = look(&args.folder, now)?;
+    let _lock = lock(folder)?;
+    let mut looked = look(folder, now)?;
     refuse_unreadable(&looked)?;
     let mut moved: BTreeMap<PathBuf, Separated> = BTreeMap::new();
     for file in looked.iter().filter(|file| file.is_bad && is_once(&looked, file)) {
         moved.insert(file.file.path.clone(), separate(&file.file, now)?);
     }
     if !moved.is_empty() {
-        looked = look(&args.folder, now)?;
+        looked = look(folder, now)?;
     }
     let asked = requests(&looked, args.source.as_deref(), args.thin);
     let asked = looked.iter().zip(asked).filter(|(file, _)| is_once(&looked, file));
     let asked: Vec<(&Looked, Request)> = asked.collect();
-    let out = args.folder.join(format!("{FETCHED}{}", args.source.as_deref().unwrap_or("default")));
+    let out = folder.join(format!("{FETCHED}{}", args.source.as_deref().unwrap_or("default")));
     let mut fetched = fetch(args, (core, printer), &asked, out)?;
     let source = fetched.as_ref().map_or_else(String::new, |(source, _)| source.clone());
     let mut view = RepairView { source: source.clone(), series: Vec::new() };
@@ -62,7 +62,7 @@ pub fn run(
         let of = (&source[..], now);
         view.series.extend(finish(looked, request, (taken, found), of)?);
     }
-    remove_fetched(&args.folder)?;
+    remove_fetched(folder)?;
     Ok(view)
 }
 

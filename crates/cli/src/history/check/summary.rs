@@ -120,12 +120,7 @@ fn odd(looked: &Looked) -> impl Iterator<Item = OddPriceView> {
     let (symbol, timeframe) = looked.file.series();
     let found = looked.fold.iter().flat_map(|fold| &fold.odd);
     found.map(move |(bar, odd)| {
-        let what = match odd {
-            Odd::Jump { from, to } => format!("opens at {to} after a close of {from}"),
-            Odd::Body { open, close } => format!("goes from {open} to {close} in one bar"),
-            Odd::High(high) => format!("its high {high} is far above open and close"),
-            Odd::Low(low) => format!("its low {low} is far below open and close"),
-        };
+        let what = odd.to_string();
         OddPriceView { symbol, timeframe, open_time: bar.open_time, what }
     })
 }
