@@ -216,8 +216,7 @@ async fn daemon(
     around: &ProcessContext<'_>,
     (workers, answers): (&Runtime, &Runtime),
 ) -> Result<Exit, Failure> {
-    let ProcessContext { watch, stop, notify, panics } = around;
-    let watch: &Watch = watch;
+    let &ProcessContext { watch, ref stop, ref notify, ref panics } = around;
     notify.report("opening the journal", None);
     let (chaos, place) =
         crate::chaos::process::from_environment().map_err(|e| Failure::new(Exit::Usage, e))?;

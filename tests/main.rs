@@ -3,11 +3,15 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod backfill;
+#[cfg(test)]
 mod backtest;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_days;
+#[cfg(test)]
+mod bar_archive;
 #[cfg(test)]
 mod branches;
 #[cfg(test)]
@@ -50,6 +54,8 @@ mod history_check;
 mod history_fetch;
 #[cfg(test)]
 mod history_repair;
+#[cfg(test)]
+mod history_store;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::Command;
 use super::config;
-use super::history::History;
 use everwarm_api::Token;
 use everwarm_venue::address::Address;
 use everwarm_views::exit::{Exit, Failure};
@@ -175,9 +174,7 @@ impl Command {
             | Command::ApiDoc
             | Command::Completions(_)
             | Command::Man(_) => true,
-            Command::History(command) => {
-                !matches!(command, History::Status(_) | History::Export(_))
-            }
+            Command::History(command) => command.is_local(),
             Command::Config(args) => !config::asks_the_daemon(args),
             Command::Replay(args) => args.plays(),
             Command::Storage(args) => args.is_local(),

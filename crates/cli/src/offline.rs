@@ -1,5 +1,6 @@
 //! Responses from the files of a daemon that is not running.
 
+use crate::sql_files;
 use everwarm_config::last_start;
 use everwarm_config::schema::schema;
 use everwarm_domain::bar_retention::StorageRules;
@@ -39,6 +40,7 @@ pub struct OfflineContext {
     version: VersionView,
     /// Wall time of the last write to the journal.
     written: Option<UtcMs>,
+    rules: StorageRules,
 }
 
 impl OfflineContext {
@@ -57,7 +59,7 @@ impl OfflineContext {
         let archive = Arc::new(archive);
         catch_up(&mut Projector::new(Arc::clone(&archive))?, journal.as_ref())?;
         let history = History::new(Arc::clone(&archive));
-        let (data_dir, written) = (data_dir.into(), None);
+        let (data_dir, written, rules) = (data_dir.into(), None, StorageRules::default());
         let version = VersionView::built(None, None);
         Ok(OfflineContext { data_dir, archive, history, journal, proofs, version, written, rules })
     }
@@ -139,6 +141,10 @@ pub fn catch_up(projector: &mut Projector, journal: &dyn JournalFacts) -> Result
 impl Context for OfflineContext {
     fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    fn storage_rules(&self) -> StorageRules {
+        self.rules.clone()
     }
 
     fn history(&self) -> &History {

@@ -103,11 +103,12 @@ impl Args {
     /// # Errors
     /// Neither can be read.
     pub fn daemon_counted(&self, core: &Core, progress: &Arc<Progress>) -> Result<Daemon, Failure> {
-        let data_dir = self.configuration(CheckDepth::Words)?.data_dir;
+        let Config { data_dir, storage, .. } = self.configuration(CheckDepth::Words)?;
         if let Some(remote) = Remote::connect(&data_dir)? {
             return Ok(Daemon::Running(remote));
         }
-        offline(&data_dir, core, progress).map(Box::new).map(Daemon::Stopped).map_err(silent)
+        let files = offline(&data_dir, core, progress).map(|files| files.keeping(storage));
+        files.map(Box::new).map(Daemon::Stopped).map_err(silent)
     }
 
     /// Sends a question without parameters and prints the rows of the response.

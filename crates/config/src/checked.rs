@@ -336,9 +336,11 @@ impl Values {
         let venue = self.venue(&market, &settings.trading.quote_asset);
         let symbols = symbols_at_least(&market, &venue, &settings.universe);
         strategies::affordable(self, &settings, symbols);
-        if venue == VenueSource::Simulated {
+        let is_simulated = venue == VenueSource::Simulated;
+        if is_simulated {
             self.made_symbols(&market);
         }
+        strategies::driven(self, &settings, &market, is_simulated);
         self.external_orders();
         let simulated = venue == VenueSource::Simulated && market.prices.is_none();
         let pace = if self.set.contains_key("market.pace") || simulated {
@@ -599,7 +601,7 @@ impl Values {
         (!text.is_empty()).then(|| PathBuf::from(text))
     }
 
-    fn decimal(&self, key: &str) -> Decimal {
+    pub(super) fn decimal(&self, key: &str) -> Decimal {
         decimal(&self.value(key)).unwrap_or_default()
     }
 

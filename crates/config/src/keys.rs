@@ -21,6 +21,7 @@ use everwarm_domain::settings::{
 };
 use everwarm_trading::indicators::Feature;
 use everwarm_views::news::Topic;
+use everwarm_views::regimes::AltWeights;
 use figment::value::Value;
 use jiff::tz::TimeZone;
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +101,11 @@ pub const PROFIT_TABLE: Kind = text(
 /// The size of an entry.
 pub const SIZE: Kind =
     text(r"^(fixed|(equity|risk) [0-9]+(\.[0-9]{1,4})?%)$", |text| Size::read(text).map(drop));
+/// How long bars stay, by width.
+const BAR_DAYS: Kind = text(
+    r"^( *[0-9]+[mhd] *: *[0-9]+ *(/ *[0-9]+ *)?(, *[0-9]+[mhd] *: *[0-9]+ *(/ *[0-9]+ *)?)*)?$",
+    |text| text.parse::<BarTable>().map(drop),
+);
 /// A time of day, or `off`.
 const TIME_OF_DAY: Kind =
     text("^(off|([01][0-9]|2[0-3]):[0-5][0-9])$", |text| time_of_day(text).map(drop));

@@ -59,6 +59,7 @@ const PARTS: [(&str, &[&str]); 9] = [
     (
         "everwarm_config",
         &[
+            "backfill",
             "checked",
             "error",
             "keys",
@@ -69,6 +70,7 @@ const PARTS: [(&str, &[&str]); 9] = [
             "receiver",
             "reloadable",
             "remote_access",
+            "schedule",
             "schema",
             "secret",
             "strategies",

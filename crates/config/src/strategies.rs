@@ -4,6 +4,8 @@
 use super::checked::Values;
 use super::keys::Kind;
 use super::layers::Entry;
+use super::values::{AUTO_SYMBOLS, MarketSource, Symbols};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::{FIRST_STRATEGY, RESERVED};
 use everwarm_domain::settings::{
@@ -11,10 +13,12 @@ use everwarm_domain::settings::{
     confidence, drivers, warm_up,
 };
 use everwarm_domain::time::Timeframe;
+use everwarm_sim::market::Seeded;
 use everwarm_trading::STRATEGIES_MAX;
 use everwarm_trading::strategy::{
     self, ENTRY, EXITS, Form, Kind as StrategyKind, SIZE, Setting, kind, kinds, of_every,
 };
+use everwarm_views::known_symbols::meant;
 use everwarm_views::views::ValueView;
 use figment::value::Value;
 use serde_json::{Map, Value as Json, json};

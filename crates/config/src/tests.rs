@@ -1,8 +1,11 @@
 //! Tests of whole configurations: precedence, sources, and all errors together.
+//!
+//! Over 500 lines: one test a rule between keys.
 
 use super::keys;
 use super::layers::ON_LIVE_PRICES;
 use super::*;
+use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::{Regime, Risk, Settings, Size};
 use everwarm_sim::PaperFills;
@@ -90,8 +93,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The eighteen settings of the strategy replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 17));
+    // The twenty-one settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 20));
 }
 
 #[test]

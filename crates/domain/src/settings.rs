@@ -1,7 +1,6 @@
 //! The settings of all stages, which `ConfigApplied` carries as one value.
 
 use super::bounds;
-use super::id::Symbol;
 use super::money::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

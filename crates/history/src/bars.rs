@@ -21,13 +21,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Fetched ranges. Key: width, symbol, opening time of the first bar, digest; value: the bars.
-const RANGES: &str = "ranges.1";
+pub(super) const RANGES: &str = "ranges.1";
 /// Times for which a venue has no bars. Key: width, symbol, first opening time; value: the last.
 /// Version 1 also covered the times between two gaps.
-const OUTAGES: &str = "outages.2";
+pub(super) const OUTAGES: &str = "outages.2";
 
-/// The tables with bars, which can be fetched again.
-pub const TABLES: [&str; 3] = [BARS, RANGES, OUTAGES];
+/// The tables with bars, which can be fetched again, and with what is known about them.
+pub const TABLES: [&str; 6] = [BARS, RANGES, OUTAGES, BACKFILLED, SOURCE, REFETCH];
 
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
@@ -162,7 +162,7 @@ pub(super) fn check(symbol: Symbol, timeframe: Timeframe, bars: &[Bar]) -> Resul
     Ok(())
 }
 
-fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> Vec<u8> {
+pub(super) fn range_key(timeframe: Timeframe, symbol: Symbol, from: UtcMs, digest: u64) -> Vec<u8> {
     let mut key = vec![key_encoding::timeframe_key(timeframe)];
     key.extend_from_slice(&key_encoding::symbol_key(symbol));
     key.extend_from_slice(&key_encoding::time_key(from));

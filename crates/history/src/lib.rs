@@ -13,6 +13,7 @@ pub mod backfill;
 pub mod backfilled;
 pub mod bars;
 pub mod book_changes;
+pub mod check;
 mod dust;
 pub mod fetched_bars;
 pub mod gaps;

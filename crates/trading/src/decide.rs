@@ -75,7 +75,7 @@ use session_ends::Daily;
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 11;
+const FORMAT: u8 = 12;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -330,12 +330,9 @@ impl Decide {
                     self.exits.changed(row.symbol);
                     self.guards.touch_all(Some(row.symbol), key);
                 }
+                self.unlisted(unlisted);
                 let rows = self.listed.get_or_insert_default();
                 rows.remove_all(unlisted);
-                self.newest.remove_all(unlisted);
-                self.odd.remove_all(unlisted);
-                self.ranges.unlisted(unlisted);
-                self.regimes.unlisted(unlisted);
                 for row in listed {
                     rows.insert(row.symbol, row.clone());
                 }
@@ -515,7 +512,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        11
+        12
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -596,9 +593,7 @@ impl Stage for Decide {
                     let last = |symbol| Some(newest.get(symbol)?.close.decimal());
                     self.guards.configured(&settings.strategy, self.closed, last);
                     self.sizes.configured(&settings);
-                    self.limit_entries.configured(&settings.strategy);
-                    self.least.configured(&settings.strategy);
-                    self.regimes.configured(&settings.strategy);
+                    self.entries_configured(&settings);
                     self.ranges.configured(&settings, text, retained);
                     self.settings = settings;
                 }
@@ -616,7 +611,7 @@ impl Stage for Decide {
                 let balances = self.not_panicked(balances, open);
                 self.exits.account(fact.key.n, &balances, unread);
             }
-            Body::Analysis(analysis) => self.ranges.analysed(analysis, &mut self.regimes),
+            Body::Analysis(analysis) => self.analysed(analysis),
             Body::Venue(_) | Body::Operator(_) => {}
         }
     }

@@ -13,7 +13,7 @@ mod trades;
 
 pub use super::features::IndicatorsView;
 pub use super::health::views::{
-    ApartView, DeliveryView, FindingView, HealthView, RepeatedDayView, Severity,
+    ApartView, DeliveryView, FindingView, HealthView, RepeatedDayView, SampledHistoryView, Severity,
 };
 pub use super::operations::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,

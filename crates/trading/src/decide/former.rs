@@ -14,7 +14,7 @@ const FORMER: [(u16, u8, u64); 4] = [
 ];
 
 /// The versions that can be read.
-pub(super) const VERSIONS: &[u16] = &[FORMER[0].0, FORMER[1].0, FORMER[2].0];
+pub(super) const VERSIONS: &[u16] = &[FORMER[0].0, FORMER[1].0, FORMER[2].0, FORMER[3].0];
 
 /// Reads a state of one of [`VERSIONS`].
 ///

@@ -59,6 +59,12 @@ impl Ranges {
         }
     }
 
+    /// The column of a feature in a table of this plan; none: the plan is another one, or lacks it.
+    pub(super) fn place(&self, plan: u64, timeframe: Timeframe, feature: &str) -> Option<usize> {
+        let mut columns = columns(&self.features, timeframe);
+        columns.position(|column| column == feature).filter(|_| plan == self.plan)
+    }
+
     fn values(&mut self, timeframe: Timeframe, table: &FeatureTable) {
         for (_, range) in self.stops.values() {
             let place = columns(&self.features, timeframe).position(|column| column == range);

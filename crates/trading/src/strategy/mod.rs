@@ -237,7 +237,7 @@ pub fn check(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
-/// The features needed by the settings and by retained former settings.
+/// The features needed by the settings, by retained former settings, and by the breaker.
 #[must_use]
 pub fn features(settings: &Settings, retained: &[Retained]) -> Vec<String> {
     let now = settings.strategy.0.values().flat_map(features_of);
@@ -253,8 +253,7 @@ pub fn features_by_strategy(settings: &Settings) -> BTreeMap<String, Vec<String>
     enabled.map(|(id, one)| (id.clone(), features_of(one))).collect()
 }
 
-/// The features needed by an instance, if it is enabled: those of its kind, of its stop and of its
-/// regimes.
+/// The features needed by an instance, if it is enabled, with the counts of their bars.
 fn features_of(one: &Instance) -> Vec<String> {
     let features = features_without_counts(one);
     let counts: Vec<String> = settled::counts(one, &features).collect();

@@ -6,6 +6,7 @@ mod answer;
 mod asked;
 mod books;
 mod columns;
+mod history;
 mod lots;
 mod market;
 mod operators;
@@ -27,7 +28,9 @@ pub use lots::LOTS;
 pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
-pub use process::{CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION};
+pub use process::{
+    BACKFILL, CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION,
+};
 pub use proofs::{CALIBRATE, EXPLAIN, FUNNEL, REPLAY, SUMMARY};
 pub use proofs::{VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use regimes::{REGIME_DAYS, REGIMES};
@@ -180,6 +183,8 @@ impl Answer {
 pub trait Context: Send + Sync + 'static {
     /// The data directory.
     fn data_dir(&self) -> &Path;
+    /// What is kept, and for how long, as this program can carry it out.
+    fn storage_rules(&self) -> StorageRules;
     /// The history: orders, fills and books.
     fn history(&self) -> &History;
     /// The archive, for bars.
