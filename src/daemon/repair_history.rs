@@ -11,6 +11,7 @@ use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::stored_history::{HistoryRepairView, compare};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
@@ -45,10 +46,11 @@ fn keep(path: &Path, lines: &str) -> io::Result<()> {
         Err(e) if e.kind() == ErrorKind::NotFound => HEAD.to_owned(),
         text => text?,
     };
-    for line in lines.split_inclusive('\n') {
-        if !text.contains(line) {
-            text.push_str(line);
-        }
-    }
+    let new = {
+        let known: BTreeSet<&str> = text.lines().collect();
+        let new = lines.lines().filter(|line| !known.contains(line));
+        new.fold(String::new(), |all, line| all + line + "\n")
+    };
+    text.push_str(&new);
     write_whole(path, text.as_bytes())
 }

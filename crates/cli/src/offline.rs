@@ -70,7 +70,7 @@ impl OfflineContext {
         OfflineContext { version, ..self }
     }
 
-    /// Sets what is kept, and for how long.
+    /// Sets how long bars and facts stay.
     #[must_use]
     pub fn keeping(self, rules: StorageRules) -> OfflineContext {
         let archive = rules.archive && sql_files::available().is_ok();

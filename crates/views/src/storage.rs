@@ -166,12 +166,12 @@ struct Found {
     written: UtcMs,
 }
 
-/// A data directory and what is kept there.
+/// A data directory, and how long its bars and facts stay.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
     /// The data directory.
     pub data_dir: &'a Path,
-    /// What is kept.
+    /// How long they stay.
     pub rules: &'a StorageRules,
     /// The history; none: what is due is not counted.
     pub history: Option<&'a Archive>,

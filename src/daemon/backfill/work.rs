@@ -57,12 +57,6 @@ pub(super) struct Work {
     pub failed: AtomicUsize,
 }
 
-/// A page as it was fetched.
-struct Found {
-    /// Opening time of its newest bar; none: it has no bar.
-    last: Option<UtcMs>,
-}
-
 impl Work {
     /// Fetches all series in their order, and writes the result to the meter.
     pub async fn run(&self, plans: Vec<SeriesPlan>) {
@@ -102,9 +96,7 @@ impl Work {
             }
             let done = match self.page(of, std::slice::from_ref(&times), &times, &mut row).await {
                 // Before the listing of a symbol all pages are empty. One request finds it.
-                Ok(Found { last: None }) if pages.len() > 1 => {
-                    self.oldest(of, &mut pages, width, &mut row).await
-                }
+                Ok(None) if pages.len() > 1 => self.oldest(of, &mut pages, width, &mut row).await,
                 done => done.map(drop),
             };
             self.meter.change(|view| view.took_ms = took());
@@ -138,21 +130,22 @@ impl Work {
         Ok(())
     }
 
-    /// Fetches and stores the bars of one page.
+    /// Fetches and stores the bars of one page. Returns the opening time of its newest bar; none:
+    /// it has no bar.
     async fn page(
         &self,
         of: &Wanted,
         pages: &[Times],
         times: &Times,
         row: &mut BackfillSeriesView,
-    ) -> Result<Found, String> {
+    ) -> Result<Option<UtcMs>, String> {
         let (symbol, timeframe) = (of.symbol, of.timeframe);
         let range = BarRange { symbol, timeframe, times: times.clone() };
         let asked = async || fetch(&*self.source, (symbol, timeframe), times.clone()).await;
         let found = self.ask(&range, asked).await?;
         let last = last_of(&found);
         self.keep(of, pages, found, row).await?;
-        Ok(Found { last })
+        Ok(last)
     }
 
     /// Requests bars until the source responds, within the limits, and checks the response.
