@@ -151,7 +151,7 @@ pub fn compared(all: &[CheckpointView]) -> String {
             write!(text, "; not {}: {why}", of.join(", ")).expect("text takes text");
         }
     };
-    not(of(CheckpointState::Follower), "facts alone do not give them");
+    not(of(CheckpointState::Follower), "the facts do not hold their whole state");
     not(of(CheckpointState::OtherVersion), "of another version, which starts ignore");
     text
 }

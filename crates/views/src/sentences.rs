@@ -50,11 +50,11 @@ pub const fn side(side: Side) -> &'static str {
     }
 }
 
-/// `market`, or `limit` with its price, and the stop from which it works.
+/// `market`, or `limit` with its price, and the stop that triggers it.
 #[must_use]
 pub fn priced(order_type: OrderType, price: Option<Decimal>, stop: Option<Decimal>) -> String {
     if let Some(stop) = stop {
-        return format!("{} from {} on", priced(order_type, price, None), plain(stop));
+        return format!("{}, stop {}", priced(order_type, price, None), plain(stop));
     }
     match (order_type, price) {
         (OrderType::Market, _) => "at market".to_owned(),
