@@ -168,7 +168,7 @@ impl Values {
             let named = self.set.contains_key("venue.environment");
             if named && everwarm_adapters::ENVIRONMENTS.contains(&text.as_str()) {
                 let all = venue.environments.join(", ");
-                self.wrong("venue.environment", &format!("{} has {all}", venue.title));
+                self.wrong("venue.environment", &format!("{} has only {all}", venue.title));
             }
             venue.environments.first().copied().unwrap_or_default()
         })

@@ -373,7 +373,7 @@ fn market(signs: &Signs, found: &mut Vec<FindingView>) {
     let open = |row: &SymbolView| hours.of(row.symbol).open_between(close, signs.venue);
     let longest = signs.symbols.iter().map(open).max();
     if longest.unwrap_or(signs.venue - close) > CLOSE_AGE {
-        let text = format!("no close since {} UTC", instant(close));
+        let text = format!("no close after {} UTC", instant(close));
         let todo = "without a close no order is decided; check feeds and bars";
         let view = finding(Severity::Broken, text, todo).since(close + MINUTE, signs.venue);
         found.push(or_off(signs, view.by("everwarm tree")));
