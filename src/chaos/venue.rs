@@ -50,6 +50,16 @@ pub(super) struct Venue {
     daemon: Mutex<Option<(Admin, Arc<Board>)>>,
 }
 
+/// A run that is stuck is dropped by a worker, which must not wait for a runtime.
+impl Drop for Venue {
+    fn drop(&mut self) {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(Running { runtime, .. }) = std::mem::replace(running, Err("ended".to_owned())) {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 impl Venue {
     /// Starts the exchange.
     pub(super) fn start(
