@@ -19,7 +19,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::switch::{SafeStep, Switch};
-use everwarm_domain::time::date_of;
+use everwarm_domain::time::{UtcMs, date_of};
 use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -572,8 +572,10 @@ fn describe_order(order: &Order) -> String {
     match order {
         Order::Intent(decided) => {
             let OrderIntent { client_id, valid_until, .. } = decided;
-            let until = clock(*valid_until);
-            format!("order {client_id}: {}, may be sent until {until}", intent(decided))
+            // A stop or a target may be sent as long as its lot is held.
+            let until = (*valid_until < UtcMs::MAX)
+                .then(|| format!(", may be sent until {}", clock(*valid_until)));
+            format!("order {client_id}: {}{}", intent(decided), until.unwrap_or_default())
         }
         Order::Granted { client_id, attempt, reason } => {
             format!("order {client_id} may be sent again as attempt {attempt}: {}", shown(reason))
