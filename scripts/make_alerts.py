@@ -292,6 +292,14 @@ branch("DiskFilling", "predict_linear(everwarm_store_disk_free_bytes[1h], 24 * 3
 misses("DiskFilling", {"everwarm_store_disk_free_bytes": "50000000000-1000000x400"}, at=3600)
 branch("DiskFilling", "everwarm_store_disk_free_bytes < 1e9",
        {"everwarm_store_disk_free_bytes": "5e8x400"}, {}, at=3600)
+alert("StorageEmergency", WARN, "", "everwarm_storage_emergency > 0",
+      "{{ $labels.instance }} keeps less data, because its disk or its limit was nearly full",
+      "An emergency of storage has begun, and nobody has lifted it. `everwarm storage emergency` shows what was removed. Orders, fills and positions stay.",
+      {"everwarm_storage_emergency": "1x40"}, {}, {"everwarm_storage_emergency": "0x40"})
+alert("StorageExhausted", PAGE, "", "everwarm_storage_emergency == 3",
+      "{{ $labels.instance }} can free no more space",
+      "All steps of the emergency of storage were carried out, and the space is still too little. A full disk ends the daemon with exit code 11.",
+      {"everwarm_storage_emergency": "3x40"}, {}, {"everwarm_storage_emergency": "2x40"})
 alert("ConfigReloadFailed", WARN, "1m", "everwarm_config_last_reload_successful == 0",
       "The last configuration reload on {{ $labels.instance }} failed",
       "The earlier configuration stays in force. `everwarm config reloads` shows the reason.",

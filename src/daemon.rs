@@ -38,6 +38,7 @@ mod resolve_conflicts;
 mod retention;
 mod self_replay;
 mod stop;
+mod storekeeper;
 mod strategy_check;
 mod supervision;
 mod sweep;
@@ -299,6 +300,7 @@ fn desk_actors(
     actors.extend(chat_commands::actor(&config.messages, world, desk, on));
     actors.push(backfill::actor(&config.backfill, world, &desk.backfills, on));
     actors.extend(self_replay::actor(config.self_replay, world, &desk.repeated, on));
+    actors.push(storekeeper::actor(world, &desk.retains, on));
     actors
 }
 
@@ -585,7 +587,8 @@ fn begin_api(
         data_dir: data_dir.clone(),
     });
     let backup = backup::of(world, &config.data_dir);
-    let changes = Changes { token: listening.token, control, backup };
+    let export = export::of(world, &config.data_dir);
+    let changes = Changes { token: listening.token, control, backup, export };
     let answers = Arc::clone(&desk) as _;
     let api = Api::new(answers, (Some(metrics), refusals), changes, data_dir.clone());
     let written = listening.listener.local_addr().and_then(|addr| {

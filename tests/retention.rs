@@ -10,14 +10,16 @@ use everwarm_domain::fact::Body;
 use everwarm_domain::fact::kinds::{TABLE, kept_for_a_time, kind};
 use everwarm_domain::time::Timeframe;
 use everwarm_history as history;
+use everwarm_history::old_bars::file_of;
 use everwarm_kernel::fact::{Body as _, Fact, Key};
 use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::emergency::FILE as EMERGENCY;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Minutes of the first and of the second recording: two days, and some hours more.
@@ -181,7 +183,7 @@ fn each_night_the_daemon_removes_what_is_due() {
     let dir = folder.join("data");
     let config = folder.join("config.toml");
     fs::create_dir_all(&folder.0).unwrap();
-    let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nanalysis_days = 1\n";
+    let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nanalysis_days = 1\nwindow = \"\"\n";
     fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
     let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "3600x"];
@@ -325,4 +327,162 @@ fn what_is_regenerable_is_wiped_and_fetched_again() {
     }
     same_reports(&dir, &calm);
     sound(&dir);
+}
+
+#[test]
+fn the_running_daemon_removes_what_is_due_on_request_and_exports_its_books() {
+    let folder = Folder::new("retained-beside");
+    let recording = made_recording(&folder.join("recording"), 3, MINUTES[0]);
+    let (calm, dir, copy) = (folder.join("calm"), folder.join("data"), folder.join("copy"));
+    let (code, out, err) = small(&calm, &until_end(&recording)).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    // The history may lag behind the status.
+    let done = |dir: &Path| {
+        let orders = ask(dir, &["orders"]).as_array().unwrap().clone();
+        let orders: Vec<Value> = orders.iter().map(|order| order["status"].clone()).collect();
+        (ask(dir, &["status"])["closes"].clone(), orders, ask(dir, &["fills"])[0]["time"].clone())
+    };
+    let all = done(&calm);
+
+    // It stays when the recording has ended.
+    let stays = ["run", "--pace", "lockstep", "--recording", &recording];
+    let daemon = small(&dir, &stays);
+    daemon.answers();
+    wait_until("the recording has ended", || done(&dir) == all);
+    let (expected, backup, kept) = (rows(&dir, &ALL), folder.join("b"), folder.join("kept"));
+    ask(&dir, &["backup", backup.to_str().unwrap()]);
+    ask(&kept, &["restore", backup.to_str().unwrap()]);
+    let whole = facts(&kept);
+    let retain = ["storage", "retain", "--days", "1"];
+    let dry = ask(&dir, &[&retain[..], &["--dry-run"]].concat());
+    assert!(dry["segments"].as_u64() > Some(3) && dry["dry_run"] == true, "{dry}");
+    assert_eq!(beside(&dir, ".thin").len(), 0, "a dry run removes nothing");
+    let export = folder.join("export");
+    let export = export.to_str().unwrap();
+    ask(&dir, &["export", export]);
+
+    // The daemon is killed in the middle. The same command does the rest.
+    let request = Process::start(&dir, &retain);
+    wait_until("it removes facts", || !beside(&dir, ".thin").is_empty());
+    daemon.kill();
+    assert_ne!(request.result().0, Some(0));
+    let daemon = small(&dir, &stays);
+    daemon.answers();
+    let (code, out, err) = run(&dir, &retain);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(run(&dir, &retain).1.contains("nothing to remove"));
+    same_lines(&rows(&dir, &ALL), &expected);
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+
+    // Only facts that are kept for a time are gone.
+    let (for_a_time, left) = (kept_for_a_time(), facts(&dir));
+    let gone: Vec<_> = whole.iter().filter(|(key, _)| !left.contains_key(key)).collect();
+    assert!(gone.len() > whole.len() / 10, "{} of {}", gone.len(), whole.len());
+    assert!(gone.iter().all(|(_, (kind, _))| for_a_time.has(*kind)));
+    assert!(sound(&dir)["removed"]["facts"].as_u64() >= Some(gone.len() as u64));
+
+    let (code, out, err) = run(&copy, &["import", export]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    same_lines(&rows(&copy, &ALL), &expected);
+    sound(&copy);
+}
+
+/// The state of the emergency of storage.
+fn emergency(dir: &Path) -> Value {
+    ask(dir, &["storage", "emergency"])
+}
+
+/// Writes a configuration whose window hardly comes, with a limit of the size.
+fn limited(path: &Path, self_replay: &str, limit_mb: u64) {
+    let text = format!(
+        "[daemon]\nself_replay = \"{self_replay}\"\n[storage]\nanalysis_days = 1\n\
+         min_free_mb = 0\nwindow = \"23:59-00:00\"\nlimit_mb = {limit_mb}\n"
+    );
+    fs::write(path, text).unwrap();
+}
+
+/// Adds bars that no profile keeps, and two files of the archive that stay for ever. Returns the
+/// files, and a limit that the removal of one file satisfies, MB.
+fn fill(dir: &Path) -> ([PathBuf; 2], u64) {
+    let history = Archive::open(&dir.join(history::FILE)).unwrap();
+    bar_archive::add(&history, Timeframe::M1, 45..46);
+    drop(history);
+    let archive = dir.join("archive");
+    let files = ["2020-01", "2020-02"].map(|month| file_of(&archive, Timeframe::D1, month));
+    for file in &files {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, vec![0; 60_000_000]).unwrap();
+    }
+    let parts = ask(dir, &["storage"]);
+    let all = parts.as_array().unwrap().iter().find(|row| row["part"] == "all").unwrap();
+    (files, all["bytes"].as_u64().unwrap() / 1_000_000 - 5)
+}
+
+#[test]
+fn an_emergency_frees_space_in_steps_under_kills_until_an_operator_lifts_it() {
+    let folder = Folder::new("emergency");
+    let (dir, path) = (folder.join("data"), folder.join("config.toml"));
+    fs::create_dir_all(&folder.0).unwrap();
+    limited(&path, "00:05", 0);
+    let config = path.to_str().unwrap();
+    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "3600x"];
+    let daemon = small(&dir, &arguments);
+    wait_until("the states of a day are stored", || !beside(&dir, ".state").is_empty());
+    // An export while it trades is of one head of the journal.
+    let (export, copy) = (folder.join("export"), folder.join("copy"));
+    ask(&dir, &["export", export.to_str().unwrap()]);
+    let (code, out, err) = run(&copy, &["import", export.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    sound(&copy);
+    assert_eq!(emergency(&dir)["state"], "none");
+    daemon.kill();
+    let (files, limit) = fill(&dir);
+    let before = rows(&dir, &["fills"]);
+
+    // It is killed when the emergency has begun.
+    limited(&path, "00:05", limit);
+    let daemon = small(&dir, &arguments);
+    wait_until("the emergency has begun", || dir.join(EMERGENCY).exists());
+    daemon.kill();
+    assert_ne!(emergency(&dir)["state"], "none");
+    let daemon = small(&dir, &arguments);
+    daemon.answers();
+    wait_until("there is enough space", || emergency(&dir)["state"] == "compact");
+    assert!(!files[0].exists(), "the oldest file is removed");
+    assert!(files[1].exists(), "one was enough");
+    assert!(!beside(&dir, ".thin").is_empty(), "facts of the journal are removed");
+    let told = [run(&dir, &["status"]), run(&dir, &["storage"]), run(&dir, &["doctor"])];
+    for (_, out, err) in &told {
+        assert!(out.contains("emergency of storage since"), "{out}{err}");
+    }
+
+    // An operator lifts it.
+    let (code, out, err) = run(&dir, &["storage", "lift"]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, _, err) = run(&dir, &["storage", "lift"]);
+    assert!(code == Some(5) && err.contains("there is no emergency"), "{err}");
+    daemon.signal("-INT");
+    assert_eq!(daemon.end().0.code(), Some(0));
+    assert_eq!(bar_archive::old_of(&bar_archive::live(&dir)).len(), 0);
+    let after: BTreeSet<String> = rows(&dir, &["fills"]).into_iter().collect();
+    assert!(before.iter().all(|fill| after.contains(fill)), "a fill is gone");
+    sound(&dir);
+
+    // A process that was killed in a step continues with that step, and not with the first one.
+    let (files, limit) = fill(&dir);
+    limited(&path, "off", limit);
+    let state = r#"{"state":"freeing","since":1,"reason":"x","step":"archive","steps":[]}"#;
+    fs::write(dir.join(EMERGENCY), state).unwrap();
+    let (code, _, err) = run(&dir, &["storage", "lift"]);
+    assert!(code == Some(5) && err.contains("too little space"), "{err}");
+    let daemon = small(&dir, &arguments);
+    daemon.answers();
+    wait_until("there is enough space", || emergency(&dir)["state"] == "compact");
+    daemon.kill();
+    assert!(!files[0].exists() && files[1].exists());
+    let view = emergency(&dir);
+    let steps = view["steps"].as_array().unwrap();
+    assert!(steps.len() == 1 && steps[0]["name"] == "archive", "{view}");
+    assert_eq!(bar_archive::old_of(&bar_archive::live(&dir)).len(), 2 * 1_440);
 }

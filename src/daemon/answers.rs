@@ -8,6 +8,7 @@ use super::operator_input::Whole;
 use super::reload::Reloader;
 use super::retention;
 use super::self_replay::SelfReplays;
+use super::storekeeper::Retains;
 use super::watch::Watch;
 use crate::audit::{StoreFacts, replay, verify};
 use crate::version::version;
@@ -34,6 +35,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::TreeView;
 use everwarm_trading::strategy;
 use everwarm_views::backfill::BackfillView;
+use everwarm_views::emergency;
 use everwarm_views::events::EventView;
 use everwarm_views::exit::Failure;
 use everwarm_views::features::IndicatorsView;
@@ -42,6 +44,7 @@ use everwarm_views::journal_reader::{JournalFacts, Proofs};
 use everwarm_views::memory::{Folds, Memory};
 use everwarm_views::questions::{Context, Process};
 use everwarm_views::reconcile::reconcile;
+use everwarm_views::storage::RetainRunView;
 use everwarm_views::views::{
     CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, State, StatusView,
     SwitchesView, ValueView, VersionView,
@@ -89,6 +92,8 @@ pub struct LiveContext {
     pub commands: Counts,
     /// The backfills of the process.
     pub backfills: Backfills,
+    /// Requests to remove what is due.
+    pub retains: Retains,
 }
 
 impl LiveContext {
@@ -123,6 +128,7 @@ impl LiveContext {
             history_sample: HistorySample::default(),
             commands: Counts::default(),
             backfills: Backfills::default(),
+            retains: Retains::default(),
         }
     }
 
@@ -178,6 +184,7 @@ impl LiveContext {
             checks: self.checks(),
             skew: own.then(skew),
             disk: disk_of(&self.data_dir),
+            emergency: emergency::read(&self.data_dir),
             unlinked: self.unlinked(),
             pending: self.reloader.view().restart_pending,
             ..Signs::default()
@@ -265,6 +272,7 @@ impl Context for LiveContext {
         view.problems
             .extend(checks.iter().filter(|c| !c.ok).map(|c| format!("{}: {}", c.name, c.detail)));
         view.data_dir = self.data_dir.display().to_string();
+        view.problems.extend(emergency::read(&self.data_dir).sentence());
         view.pid = Some(std::process::id());
         view.uptime_ms = u64::try_from(self.began.elapsed().as_millis()).ok();
         (view.venue, view.environment, view.pace) = self.venue.clone();
@@ -449,6 +457,10 @@ impl Process for LiveContext {
     fn backfill(&self) -> BackfillView {
         let used = percent(self.world.venue.used()).unwrap_or_default();
         BackfillView { budget_used_percent: used, ..self.backfills.view() }
+    }
+
+    fn retain(&self) -> RetainRunView {
+        self.retains.view()
     }
 
     fn events(&self, limit: usize) -> Vec<EventView> {

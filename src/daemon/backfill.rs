@@ -21,6 +21,7 @@ use everwarm_history::backfill::SeriesPlan;
 use everwarm_venue::Source;
 use everwarm_views::backfill::BackfillState;
 use meter::Meter;
+pub(super) use plan::needs;
 use plan::{Scope, row};
 
 /// Writes a plan to the meter. `speed` is the factor of the venue's time; 0: it stands still.

@@ -21,10 +21,11 @@ use everwarm_runtime::files::sync_name;
 use everwarm_runtime::journal::Journal;
 use everwarm_runtime::parcel::{Packer, Record};
 use everwarm_runtime::store::archive::Archive;
-use everwarm_runtime::store::copy::{CopyError, Make, Making};
+use everwarm_runtime::store::copy::{ArchiveLook, CopyError, Make, Making, StoreLook};
 use everwarm_runtime::store::{Keep, Store, StoreError, StoredLoop};
 use everwarm_views::audit::AUDIT_FILE;
 use everwarm_views::backup::{self, About, FORMAT, HISTORY, JOURNAL, NOTES, Pack, RestoredView};
+use everwarm_views::emergency;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::views::VERSION;
@@ -39,8 +40,8 @@ use std::sync::Arc;
 const KEPT: [&str; 2] = [identity::FILE, AUDIT_FILE];
 /// What belongs to the venue: a wipe leaves it, and a restore may find it.
 const OF_THE_VENUE: [&str; 2] = [EXCHANGE, venue_usage::FILE];
-/// Small files that each start makes.
-const MADE: [&str; 2] = [TOKEN_FILE, last_start::FILE];
+/// Small files that a daemon makes again if it needs them.
+const MADE: [&str; 3] = [TOKEN_FILE, last_start::FILE, emergency::FILE];
 /// Bytes of one record of a small file.
 const PIECE: u64 = 256 << 10;
 
@@ -65,34 +66,69 @@ pub fn offline(data_dir: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     pack(&store, archive.as_ref(), None, data_dir, out)
 }
 
-/// Packs a data directory. With the states at the end of the journal, it packs an export: only what
-/// cannot be made again.
+/// What an export has of a journal.
+#[derive(Clone, Copy)]
+pub(super) struct Books<'a> {
+    /// The states from which the facts can be derived again that follow.
+    pub end: &'a StoredLoop<Body>,
+    /// Whether no facts are left out. Then all are derived again, which needs the fetched bars.
+    pub is_young: bool,
+}
+
+impl<'a> Books<'a> {
+    /// Of the journal up to these states.
+    pub(super) fn of(store: &Store, end: &'a StoredLoop<Body>) -> Result<Books<'a>, Failure> {
+        let sealed = || Ok(store.whole_before(end.row)?.0 > 0 || store.whole_from()? > 1);
+        let is_young = !sealed().map_err(|e: StoreError| store_failure(&e))?;
+        Ok(Books { end, is_young })
+    }
+}
+
+/// Packs a data directory. With the books of the journal, it packs an export: only what cannot be
+/// made again.
 pub(super) fn pack(
     store: &Store,
     archive: Option<&Archive>,
-    end: Option<&StoredLoop<Body>>,
+    books: Option<Books<'_>>,
     data_dir: &Path,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    packed(looks(store, archive)?, books, data_dir, out)
+}
+
+/// The history and the journal, as read transactions see them.
+pub(super) type Looks = (Option<ArchiveLook>, StoreLook);
+
+/// Looks at the files of a data directory.
+pub(super) fn looks(store: &Store, archive: Option<&Archive>) -> Result<Looks, Failure> {
     let unreadable = |e: StoreError| store_failure(&e);
     let archive = archive.map(Archive::look_at).transpose().map_err(unreadable)?;
-    let journal = store.look_at().map_err(unreadable)?;
+    Ok((archive, store.look_at().map_err(unreadable)?))
+}
+
+/// Packs what was looked at, as [`pack`] does.
+pub(super) fn packed(
+    (archive, journal): Looks,
+    books: Option<Books<'_>>,
+    data_dir: &Path,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let about = About {
         format: FORMAT,
         version: VERSION.to_owned(),
         taken: wall().utc(),
         life: journal.life,
         row: journal.row,
-        export: end.is_some(),
+        export: books.is_some(),
     };
     let about = serde_json::to_vec(&about).expect("plain values");
     let packed = || -> Result<(), CopyError> {
         let mut packer = Packer::new(out)?;
         packer.put(Record::About(&about))?;
         packer.put(Record::Part(JOURNAL))?;
-        match end {
+        match books {
             None => journal.copy(&mut |record| packer.put(record))?,
-            Some(end) => {
+            Some(Books { end, .. }) => {
                 let mut retention = Retention::default();
                 let keep: &mut Keep<'_, Body> = &mut |fact| retention.stays(fact);
                 journal.copy_thinned(end, keep, &mut |record| packer.put(record))?;
@@ -100,8 +136,10 @@ pub(super) fn pack(
         }
         if let Some(archive) = archive {
             packer.put(Record::Part(HISTORY))?;
-            match end {
-                None => archive.copy(&mut |record| packer.put(record))?,
+            match books {
+                None | Some(Books { is_young: true, .. }) => {
+                    archive.copy(&mut |record| packer.put(record))?;
+                }
                 Some(_) => archive.copy(&mut without(|record| packer.put(record)))?,
             }
         }

@@ -4,17 +4,20 @@ use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
 use super::{
-    by_hand, external, injected, quarantine, resolve_conflicts, switch, symbols, venue_usage,
+    by_hand, external, injected, quarantine, resolve_conflicts, storekeeper, switch, symbols,
+    venue_usage,
 };
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
 use everwarm_views::backfill::{BackfillView, BackfillWord};
 use everwarm_views::by_hand::{ByHandView, HandResultView};
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
+use everwarm_views::emergency::EmergencyView;
 use everwarm_views::exit::Failure;
 use everwarm_views::external::{ExternalSignalView, TakenSignalView};
 use everwarm_views::injected::{BranchView, FaultView};
 use everwarm_views::questions::symbols as listed;
+use everwarm_views::storage::{RetainRunView, RetainWord};
 use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
     ResolvedView, SwitchWord, SwitchedView, SymbolsChangeView,
@@ -63,6 +66,10 @@ impl Control for LiveControl {
         switch::live(&self.world, word, None)
     }
 
+    fn lift_emergency(&self) -> Result<EmergencyView, Failure> {
+        storekeeper::lift(&self.data_dir)
+    }
+
     fn process(&self) -> Option<&dyn ProcessControl> {
         Some(self)
     }
@@ -97,6 +104,10 @@ impl ProcessControl for LiveControl {
 
     fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure> {
         self.context.backfills.begin(word, false)
+    }
+
+    fn retain(&self, word: &RetainWord) -> Result<RetainRunView, Failure> {
+        self.context.retains.begin(word)
     }
 
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {
@@ -135,6 +146,10 @@ impl Control for FileControl {
 
     fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
         switch::offline(&self.0, word)
+    }
+
+    fn lift_emergency(&self) -> Result<EmergencyView, Failure> {
+        storekeeper::lift(&self.0)
     }
 
     fn process(&self) -> Option<&dyn ProcessControl> {

@@ -20,6 +20,7 @@ use everwarm_messages::commander::Counts;
 use everwarm_messages::courier::Deliveries;
 use everwarm_runtime::clock;
 use everwarm_runtime::meter::Histogram;
+use everwarm_views::emergency;
 use everwarm_views::questions::{self, Context};
 use everwarm_views::telemetry::{HTTP, Page, Process, Rejected, STEPS, disk_free};
 use everwarm_views::views::VersionView;
@@ -162,6 +163,13 @@ fn store(page: &mut Page, world: &World, fixed: &Fixed) {
     }
     if let Some(free) = disk_free(&fixed.data_dir) {
         page.set("everwarm_store_disk_free_bytes", &[], free);
+    }
+    let emergency = emergency::read(&fixed.data_dir);
+    page.count("everwarm_storage_emergency", &[], emergency.state.number());
+    for name in emergency::NAMES.iter().copied() {
+        let freed = emergency.steps.iter().find(|step| step.name == name);
+        let freed = freed.map_or(0, |step| step.freed);
+        page.count("everwarm_storage_emergency_freed_bytes", &[name], freed);
     }
     let meter = world.journal.meter();
     for (durability, commits) in [("lazy", &meter.lazy), ("synced", &meter.synced)] {

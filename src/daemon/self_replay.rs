@@ -1,14 +1,14 @@
 //! Each night the daemon repeats the decisions of the last day and compares them with its journal.
 //!
 //! If all agree, it stores the states of the stages at the end of the day. The next night begins
-//! there. Then it removes facts that the retention no longer keeps, and moves old bars out of the
-//! history, see `retention.rs`. Nothing waits for it. It reads in parts and rests much longer than
-//! it works, so that trading does not notice it.
+//! there. In the window of `storage.window` it removes facts that the retention no longer keeps,
+//! and moves old bars out of the history, see `retention.rs`. Nothing waits for it. It reads in
+//! parts and rests much longer than it works, so that trading does not notice it.
 
 use super::reload::in_force;
 use super::retention;
 use crate::audit::{DerivedPeriod, StoreFacts, derive};
-use everwarm_config::values::time_of_day;
+use everwarm_config::values::{Window, time_of_day};
 use everwarm_domain::fact::Body;
 use everwarm_domain::time::{DAY, UtcMs, date_of, day_of};
 use everwarm_edge::world::{Passing, World};
@@ -31,6 +31,8 @@ use tokio::runtime::Handle;
 
 /// Name of the actor.
 pub const NAME: &str = "self-replay";
+/// Configuration key of the part of the day in which what is due is removed.
+const WINDOW: &str = "storage.window";
 /// Configuration key of the time of day.
 pub const KEY: &str = "daemon.self_replay";
 /// Wall time between checks whether a day is due.
@@ -90,6 +92,13 @@ impl SelfReplays {
         }
     }
 
+    /// Notes why what is due was not removed; none: it was.
+    fn note_held(&self, held: Option<String>) {
+        if let Some(last) = &mut self.locked().last {
+            last.held = held;
+        }
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, Repeated> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,13 +142,20 @@ enum Msg {
     /// Check whether a day is due.
     Look,
     /// The day was repeated; none: it has no inputs, or the process ends.
-    Ended(UtcMs, Option<RepeatedDayView>),
+    Ended(UtcMs, Option<Repetition>),
+    /// What is due was removed, or the reason why not.
+    Removed(Option<String>),
 }
+
+/// A repeated day, and the time of the states at its end, if they were stored.
+type Repetition = (RepeatedDayView, Option<UtcMs>);
 
 struct State {
     of: Repeating,
     /// Held while a day is being repeated. Dropping it ends the work.
     running: Option<SyncSender<()>>,
+    /// The time of the newest stored states, if what was due then was not removed yet.
+    due: Option<UtcMs>,
 }
 
 impl Repeating {
@@ -155,6 +171,19 @@ impl Repeating {
         let waits = day <= self.results.first(day) && self.began.elapsed() < AFTER_START;
         (!waits && self.results.tried().is_none_or(|tried| tried < day)).then_some(day)
     }
+
+    /// Removes what is due at a time. It ends early when the window or the daemon does.
+    fn remove(&self, time: UtcMs, ended: Receiver<()>) -> Option<String> {
+        let journal = Resting::new(&self.world, ended, REST);
+        let mut rests = journal.steps();
+        let mut goes_on = || rests() && in_window(&self.world);
+        let held = retention::tonight(&self.world, time, &mut goes_on).err();
+        let held = held.map(|why| why.to_string());
+        if let Some(why) = &held {
+            tracing::warn!("old facts or bars stay: {why}");
+        }
+        held
+    }
 }
 
 impl Actor for SelfReplay {
@@ -168,7 +197,7 @@ impl Actor for SelfReplay {
         of: Repeating,
     ) -> Result<State, ActorProcessingErr> {
         me.send_after(LOOK, || Msg::Look);
-        Ok(State { of, running: None })
+        Ok(State { of, running: None, due: None })
     }
 
     async fn handle(
@@ -180,11 +209,23 @@ impl Actor for SelfReplay {
         match message {
             Msg::Look => {
                 me.send_after(LOOK, || Msg::Look);
-                let day = state.running.is_none().then(|| state.of.day()).flatten();
-                let Some(day) = day else { return Ok(()) };
+                if state.running.is_some() {
+                    return Ok(());
+                }
                 let (running, ended) = sync_channel(0);
-                state.running = Some(running);
                 let world = state.of.world.clone();
+                // What is due goes first: in a fast market, a next day is always waiting.
+                if let Some(time) = state.due.filter(|_| in_window(&world)) {
+                    (state.running, state.due) = (Some(running), None);
+                    let of = state.of.clone();
+                    tokio::task::spawn_blocking(move || {
+                        let held = of.remove(time, ended);
+                        drop(me.send_message(Msg::Removed(held)));
+                    });
+                    return Ok(());
+                }
+                let Some(day) = state.of.day() else { return Ok(()) };
+                state.running = Some(running);
                 tokio::task::spawn_blocking(move || {
                     let result = repeat(&world, day, ended);
                     // The actor may have ended meanwhile: its successor begins again.
@@ -193,14 +234,27 @@ impl Actor for SelfReplay {
             }
             Msg::Ended(day, result) => {
                 state.running = None;
-                if let Some(view) = &result {
+                let (view, due) = result.unzip();
+                if let Some(view) = &view {
                     log(view);
                 }
-                state.of.results.note(day, result);
+                state.due = due.flatten().or(state.due);
+                state.of.results.note(day, view);
+            }
+            Msg::Removed(held) => {
+                state.running = None;
+                state.of.results.note_held(held);
             }
         }
         Ok(())
     }
+}
+
+/// Whether what is due may be removed now.
+fn in_window(world: &World) -> bool {
+    let window = in_force(&world.board, WINDOW);
+    let window = window.as_ref().and_then(|text| text.as_str()).unwrap_or_default();
+    Window::read(window).ok().flatten().is_none_or(|window| window.includes(world.now()))
 }
 
 fn log(view: &RepeatedDayView) {
@@ -219,10 +273,9 @@ fn log(view: &RepeatedDayView) {
 }
 
 /// Repeats a day. Returns nothing if the day has no inputs or `ended` is closed.
-fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayView> {
-    let facts = StoreFacts(world.journal.store().clone());
+fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<Repetition> {
     let period = Period::day_of(day);
-    let journal = Resting { facts, ended: Mutex::new(ended) };
+    let journal = Resting::new(world, ended, REST);
     let begins = journal.begins();
     if begins.as_ref().is_ok_and(|first| first.is_none_or(|first| first >= period.to)) {
         return None;
@@ -232,39 +285,42 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<RepeatedDayV
     match derived {
         Ok(DerivedPeriod { inputs: 0, .. }) => None,
         Ok(DerivedPeriod { inputs, differing, first, end }) => {
-            let mut bars = Ok(());
             let stored = match (first, end) {
                 (None, Some(end)) => {
-                    let stored = retention::tonight(world, &end).map_err(|e| e.to_string());
-                    bars = retention::bars_tonight(world, end.state.time, &mut journal.steps());
-                    stored
+                    let stored = retention::keep_states(world, &end);
+                    stored.map(|()| Some(end.state.time)).map_err(|e| e.to_string())
                 }
-                (None, None) => Ok(()),
+                (None, None) => Ok(None),
                 // A wrong state would hide the difference from the next night.
                 (Some(first), _) => Err(format!("fact {} differs from its input", first.key)),
             };
-            if let Err(why) = stored {
-                tracing::warn!("nothing was removed from the journal: {why}");
-            }
-            let held = bars.err().map(|why| why.to_string());
-            if let Some(why) = &held {
-                tracing::warn!("old bars stay in the history: {why}");
-            }
-            Some(RepeatedDayView { inputs, differing, held, ..view })
+            let due = stored.unwrap_or_else(|why| {
+                tracing::warn!("nothing is removed from the journal: {why}");
+                None
+            });
+            Some((RepeatedDayView { inputs, differing, ..view }, due))
         }
         Err(why) if why.exit == Exit::Interrupted => None,
-        Err(why) => Some(RepeatedDayView { error: Some(why.to_string()), ..view }),
+        Err(why) => Some((RepeatedDayView { error: Some(why.to_string()), ..view }, None)),
     }
 }
 
 /// The facts of the journal in parts, with rests between them. No transaction is open in a rest: it
 /// would keep freed pages of the file.
-struct Resting {
+pub(super) struct Resting {
     facts: StoreFacts,
     ended: Mutex<Receiver<()>>,
+    /// Rests last so many times as long as the work before them.
+    rest: u32,
 }
 
 impl Resting {
+    /// The facts of the running daemon, until `ended` is closed.
+    pub(super) fn new(world: &World, ended: Receiver<()>, rest: u32) -> Resting {
+        let facts = StoreFacts(world.journal.store().clone());
+        Resting { facts, ended: Mutex::new(ended), rest }
+    }
+
     /// Event time of the first input that has one.
     fn begins(&self) -> Result<Option<UtcMs>, Failure> {
         let mut first = None;
@@ -279,7 +335,7 @@ impl Resting {
     }
 
     /// Rests between the steps of other work; false: the daemon ends.
-    fn steps(&self) -> impl FnMut() -> bool {
+    pub(super) fn steps(&self) -> impl FnMut() -> bool {
         let mut began = clock::now();
         move || {
             let goes_on = self.rest(began.elapsed()).is_ok();
@@ -291,7 +347,7 @@ impl Resting {
     /// Rests after work.
     fn rest(&self, worked: Duration) -> Result<(), Failure> {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        match ended.recv_timeout(worked * REST) {
+        match ended.recv_timeout(worked * self.rest) {
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
                 Err(Failure::new(Exit::Interrupted, "the daemon ends"))

@@ -1,4 +1,5 @@
-//! A backup over HTTP. It is sent while it is made, so it never is in memory as a whole.
+//! A backup, or an export, over HTTP. It is sent while it is made, so it never is in memory as a
+//! whole.
 
 use super::problem::Refusal;
 use super::routes::Api;
@@ -7,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
+use everwarm_views::backup::Pack;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,21 +25,31 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends a backup of the daemon's files to a client with the token.
 pub async fn backup(State(api): State<Api>, request: Request) -> Response {
-    if let Some(answer) = refused(&api, request.headers()) {
+    let pack = Arc::clone(&api.changes.backup);
+    packed(&api, pack, &request)
+}
+
+/// Sends an export of the daemon's files to a client with the token.
+pub async fn export(State(api): State<Api>, request: Request) -> Response {
+    let pack = Arc::clone(&api.changes.export);
+    packed(&api, pack, &request)
+}
+
+fn packed(api: &Api, pack: Arc<Pack>, request: &Request) -> Response {
+    if let Some(answer) = refused(api, request.headers()) {
         return answer;
     }
     let Ok(permit) = Arc::clone(&api.heavy).try_acquire_owned() else {
         return Refusal::Busy.answer("another client runs this now; try again later");
     };
     let (send, receive) = mpsc::channel(WAITING);
-    let pack = Arc::clone(&api.changes.backup);
     tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let errors = send.clone();
         let mut out = BufWriter::with_capacity(PIECE, ToReader(send));
         let packed = pack(&mut out).map_err(|f| io::Error::other(f.text));
         if let Err(e) = packed.and_then(|()| out.flush()) {
-            tracing::error!("the backup failed: {e}");
+            tracing::error!("the backup or export failed: {e}");
             // If the client is still there, its response ends with an error, so that it sees the
             // backup is incomplete.
             drop(errors.try_send(Err(e)));

@@ -58,6 +58,11 @@ const ROWS: &[Row] = &[
         ..get("/api/v1/backup", "Backup of the data directory", text)
     },
     Row {
+        answer: ("application/octet-stream", text),
+        token: true,
+        ..get("/api/v1/export", "Export of what cannot be fetched or computed again", text)
+    },
+    Row {
         answer: ("text/event-stream", text),
         ..get("/api/v1/events", "Data of the page, as server-sent events", text)
     },

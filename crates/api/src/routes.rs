@@ -1,6 +1,6 @@
 //! The routes of the API.
 
-use super::backup::backup;
+use super::backup::{backup, export};
 use super::guard::{asked, guard, signed_in, stamp};
 use super::openapi::document;
 use super::page_routes::{events, icon, index, page_file, session, sign_in};
@@ -84,7 +84,8 @@ impl Api {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/api/v1/openapi.json", get(async || json(&document())))
-            .route("/api/v1/backup", get(backup));
+            .route("/api/v1/backup", get(backup))
+            .route("/api/v1/export", get(export));
         let router = questions::ALL.iter().fold(router, |router, question| {
             router.route(question.path, get(|s, u, p, q| answer(question, s, u, p, q)))
         });

@@ -37,6 +37,8 @@ pub struct Changes {
     pub control: Arc<dyn Control>,
     /// Packs a backup.
     pub backup: Arc<Pack>,
+    /// Packs an export.
+    pub export: Arc<Pack>,
 }
 
 /// The reason why a request was refused, as code and text.

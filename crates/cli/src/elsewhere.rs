@@ -160,7 +160,6 @@ impl Command {
             | Command::Stop(_)
             | Command::Store(_)
             | Command::Restore(_)
-            | Command::Export(_)
             | Command::Import(_)
             | Command::Wipe(_)
             | Command::Panic(_)
@@ -177,8 +176,9 @@ impl Command {
             Command::History(command) => command.is_local(),
             Command::Config(args) => !config::asks_the_daemon(args),
             Command::Replay(args) => args.plays(),
-            Command::Storage(args) => args.is_local(),
-            Command::Status(_)
+            Command::Storage(_)
+            | Command::Export(_)
+            | Command::Status(_)
             | Command::Doctor(_)
             | Command::Orders(_)
             | Command::Fills(_)

@@ -4,6 +4,8 @@ use super::backup::{self, BackupArgs};
 use super::{Core, query};
 use crate::print::Printer;
 use crate::progress::Progress;
+use crate::remote::Remote;
+use everwarm_api::Token;
 use everwarm_config::CheckDepth;
 use everwarm_views::backup::{BackupView, check, write};
 use everwarm_views::exit::{Exit, Failure};
@@ -45,12 +47,16 @@ pub enum Wipe {
 /// Packs what cannot be made again.
 ///
 /// # Errors
-/// A daemon runs, or the export cannot be made.
+/// The export cannot be made.
 pub fn export(args: &BackupArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let BackupArgs { file, force, args } = args;
-    let data_dir = args.configuration(CheckDepth::Words)?.data_dir;
+    let config = args.configuration(CheckDepth::Secrets)?;
+    let data_dir = &config.data_dir;
     let progress = Progress::begin("deriving every fact again", !printer.quiet);
-    let made = write(file, *force, |out| (core.export)(&data_dir, out));
+    let made = write(file, *force, |out| match Remote::connect(data_dir)? {
+        Some(remote) => remote.export(Token::find(config.token.as_ref(), data_dir)?.as_ref(), out),
+        None => (core.export)(data_dir, out),
+    });
     drop(progress);
     let made = made?;
     if args.json {

@@ -298,13 +298,14 @@ enum Command {
     /// Restore a backup into an empty data directory.
     Restore(backup::FileArgs),
     /// Export what cannot be fetched or computed again into one file: orders, fills, positions,
-    /// limits, commands, configuration. While no daemon runs.
+    /// limits, commands, configuration. While the daemon runs or not.
     Export(backup::BackupArgs),
     /// Import an export into an empty data directory. The next start fetches the bars that it
     /// needs.
     Import(backup::FileArgs),
-    /// Remove bars and what is computed from them, or everything, while no daemon runs. Exit code
-    /// 5: positions or open orders would be forgotten.
+    /// Remove bars and what is computed from them, or everything. Only while no daemon runs: it
+    /// writes the files again that a daemon holds open. Exit code 5: positions or open orders would
+    /// be forgotten.
     Wipe(export::WipeArgs),
     /// Cancel all open orders of the account and, with --flatten, sell all positions. It needs no
     /// daemon and no data directory. Exit code 4: something is left.

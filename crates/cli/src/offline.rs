@@ -12,6 +12,7 @@ use everwarm_history::{History, Projector};
 use everwarm_kernel::fact::Body as _;
 use everwarm_runtime::store::Left;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::emergency;
 use everwarm_views::exit::Failure;
 use everwarm_views::health::{Signs, findings};
 use everwarm_views::journal_reader::{JournalFacts, Proofs};
@@ -144,7 +145,7 @@ impl Context for OfflineContext {
     }
 
     fn storage_rules(&self) -> StorageRules {
-        self.rules.clone()
+        emergency::in_force(self.rules.clone(), &self.data_dir)
     }
 
     fn history(&self) -> &History {
@@ -185,6 +186,7 @@ impl Context for OfflineContext {
         view.state = State::Stopped;
         view.ready = false;
         view.data_dir = self.data_dir.display().to_string();
+        view.problems.extend(emergency::read(&self.data_dir).sentence());
         Ok(view)
     }
 
@@ -218,6 +220,7 @@ impl Context for OfflineContext {
                 switches: fold.switches().switches,
                 config: last_start::read(&self.data_dir).map(|file| file.display().to_string()),
                 disk: everwarm_views::health::disk_of(&self.data_dir),
+                emergency: emergency::read(&self.data_dir),
                 ..Signs::default()
             })
         })

@@ -137,7 +137,24 @@ impl Remote {
     /// # Errors
     /// The daemon refuses, disconnects or does not respond; or writing to `out` failed.
     pub fn backup(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
-        let url = self.url(["api", "v1", "backup"]);
+        self.packed(&self.url(["api", "v1", "backup"]), ANSWER, token, out)
+    }
+
+    /// Downloads an export into `out`. Before the first byte, the daemon derives all states again.
+    ///
+    /// # Errors
+    /// As of [`Remote::backup`].
+    pub fn export(&self, token: Option<&Token>, out: &mut dyn Write) -> Result<(), Failure> {
+        self.packed(&self.url(["api", "v1", "export"]), LONG, token, out)
+    }
+
+    fn packed(
+        &self,
+        url: &Url,
+        within: Duration,
+        token: Option<&Token>,
+        out: &mut dyn Write,
+    ) -> Result<(), Failure> {
         let request = shown(self.client.get(url.clone()), self.token.as_ref().or(token));
         let broken = |why: &dyn std::fmt::Display| {
             let text = format!("the daemon stopped responding: {why}. Read its log");
@@ -150,12 +167,12 @@ impl Remote {
         let status = response.status();
         if !status.is_success() {
             let body = self.runtime.block_on(response.bytes()).map_err(|e| broken(&e))?;
-            let refused = self.answer(&url, Ok((status, body.to_vec())));
+            let refused = self.answer(url, Ok((status, body.to_vec())));
             return Err(refused.err().unwrap_or_else(|| broken(&status)));
         }
         loop {
             let next = self.runtime.block_on(async {
-                tokio::time::timeout(ANSWER, response.chunk()).await.map_err(|e| broken(&e))
+                tokio::time::timeout(within, response.chunk()).await.map_err(|e| broken(&e))
             })?;
             let Some(piece) = next.map_err(|e| broken(&e))? else { return Ok(()) };
             let written = out.write_all(&piece);

@@ -16,6 +16,7 @@ use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::secret::Secret;
 use everwarm_kernel::fact::Effect;
 use everwarm_views::changes::{self, Control, LIMITS, Nothing, ProcessControl, RESOLVE};
+use everwarm_views::emergency::EmergencyView;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::{JournalFacts, Proofs};
 use everwarm_views::questions::{self, Asked, Context, EXPLAIN, FILLS, ORDERS, Question};
@@ -268,6 +269,10 @@ impl Control for Hands {
         Err(Failure::new(Exit::Failed, "not here"))
     }
 
+    fn lift_emergency(&self) -> Result<EmergencyView, Failure> {
+        Err(Failure::new(Exit::Refused, "there is none here"))
+    }
+
     fn process(&self) -> Option<&dyn ProcessControl> {
         None
     }
@@ -320,7 +325,12 @@ fn a_running_daemon_answers_as_its_files_would() {
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let token = Token::find_or_make(None, &daemon.0).unwrap();
     let ours = token.clone();
-    let changes = Changes { token, control: Arc::new(Hands), backup: Arc::new(|_| Ok(())) };
+    let changes = Changes {
+        token,
+        control: Arc::new(Hands),
+        backup: Arc::new(|_| Ok(())),
+        export: Arc::new(|_| Ok(())),
+    };
     let api = Api::new(live, (None, Refusals::default()), changes, daemon.0.clone());
     let server = runtime.spawn(serve(Entry::Here(listener), api, async {
         stopped.await.ok();

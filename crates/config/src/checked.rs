@@ -387,6 +387,9 @@ impl Values {
             archive: self.get("storage.archive"),
             archive_dir: self.path("storage.archive_dir").unwrap_or_default(),
             price_per_gb_month: self.decimal("storage.price_per_gb_month"),
+            limit: self.get::<u64>("storage.limit_mb") * 1_000_000,
+            min_free: self.get::<u64>("storage.min_free_mb") * 1_000_000,
+            emergency: false,
         }
     }
 

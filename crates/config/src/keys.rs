@@ -8,7 +8,7 @@ use super::layers::DEFAULTS;
 use super::schedule::Schedule;
 use super::secret::SecretRef;
 use super::strategies;
-use super::values::{Pace, Symbols, time_of_day};
+use super::values::{Pace, Symbols, Window, time_of_day};
 use super::venue::KINDS;
 use crate::log_filter;
 use everwarm_adapters::ENVIRONMENTS;
@@ -109,6 +109,11 @@ const BAR_DAYS: Kind = text(
 /// A time of day, or `off`.
 const TIME_OF_DAY: Kind =
     text("^(off|([01][0-9]|2[0-3]):[0-5][0-9])$", |text| time_of_day(text).map(drop));
+/// A part of the day, or nothing.
+const WINDOW: Kind =
+    text("^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$", |text| {
+        Window::read(text).map(drop)
+    });
 /// How an entry is ordered.
 pub const ENTRY: Kind =
     text(r"^(market|limit [0-9]+(\.[0-9]{1,4})?%)$", |text| EntryRule::read(text).map(drop));
@@ -184,6 +189,9 @@ keys! {
     "storage.archive": Kind::Flag;
     "storage.archive_dir": text("", any);
     "storage.price_per_gb_month": Kind::Amount { zero: true };
+    "storage.window": WINDOW;
+    "storage.limit_mb": count(0, COUNT_MAX);
+    "storage.min_free_mb": count(0, COUNT_MAX);
     "history.schedule": text("^([A-Za-z0-9:/_+-]+( [A-Za-z0-9:/_+-]+)*)?$", schedule);
     "history.days": count(1, 3_650);
     "history.timeframes": text("^(1m|5m|15m|1h|4h|1d)(, ?(1m|5m|15m|1h|4h|1d))*$", widths);

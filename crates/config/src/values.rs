@@ -3,7 +3,7 @@
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::settings::sizes::percent;
-use everwarm_domain::time::{MINUTE, UtcMs};
+use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use everwarm_sim::PaperFills;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -64,6 +64,42 @@ pub fn time_of_day(text: &str) -> Result<Option<UtcMs>, String> {
     parts
         .map(|(hours, minutes)| Some((hours * 60 + minutes) * MINUTE))
         .ok_or_else(|| format!("{text:?} is not a time of day: write it like 03:30, or off"))
+}
+
+/// A part of each day, UTC. It may pass midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Milliseconds after midnight at which it begins.
+    from: UtcMs,
+    /// Milliseconds after midnight at which it has ended.
+    to: UtcMs,
+}
+
+impl Window {
+    /// Reads a text like `02:00-05:00`; empty: the whole day.
+    ///
+    /// # Errors
+    /// It is another text, or the window is empty.
+    pub fn read(text: &str) -> Result<Option<Window>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let parts = text.split_once('-').and_then(|(from, to)| {
+            let part = |text| time_of_day(text).ok().flatten();
+            part(from).zip(part(to))
+        });
+        let form = || format!("{text:?} is not a part of a day: write it like 02:00-05:00");
+        let (from, to) = parts.filter(|(from, to)| from != to).ok_or_else(form)?;
+        Ok(Some(Window { from, to }))
+    }
+
+    /// Whether it includes a time.
+    #[must_use]
+    pub fn includes(self, time: UtcMs) -> bool {
+        let Window { from, to } = self;
+        let of_day = time.rem_euclid(DAY);
+        if from < to { (from..to).contains(&of_day) } else { of_day >= from || of_day < to }
+    }
 }
 
 /// Symbols of a synthetic market with [`Symbols::Auto`].
@@ -217,6 +253,28 @@ impl FromStr for LogFormat {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
             _ => Err(format!("{text:?} is not one of auto, text, json")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_may_pass_midnight() {
+        let read = |text: &str| Window::read(text).unwrap().unwrap();
+        let at = |hour: i64| 20_000 * DAY + hour * 60 * MINUTE;
+        let night = read("02:00-05:00");
+        assert!([2, 4].iter().all(|hour| night.includes(at(*hour))));
+        assert!([1, 5, 23].iter().all(|hour| !night.includes(at(*hour))));
+        assert!(!night.includes(at(5)) && night.includes(at(5) - 1));
+        let late = read("22:30-01:00");
+        assert!([23, 24].iter().all(|hour| late.includes(at(*hour))));
+        assert!([1, 12, 22].iter().all(|hour| !late.includes(at(*hour))));
+        assert_eq!(Window::read(""), Ok(None));
+        for text in ["02:00", "02:00-02:00", "2:00-5:00", "02:00-25:00", "off-05:00", "-"] {
+            assert!(Window::read(text).unwrap_err().contains("02:00-05:00"), "{text}");
         }
     }
 }

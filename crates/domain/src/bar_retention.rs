@@ -27,12 +27,14 @@ pub struct Stay {
     pub live: Option<i64>,
     /// In all: the archive has them after `live`. If both are equal, no file has them.
     pub all: Option<i64>,
+    /// Whether no file is written. Files that are there stay as long as `all` says.
+    pub unwritten: bool,
 }
 
 impl Stay {
     /// Removed without an archive after so many days.
     const fn only(days: i64) -> Stay {
-        Stay { live: Some(days), all: Some(days) }
+        Stay { live: Some(days), all: Some(days), unwritten: false }
     }
 
     /// Start of the first bar that stays in the history on a day; none: all stay.
@@ -50,7 +52,7 @@ impl Stay {
     /// Whether bars that leave the history are written to the archive first.
     #[must_use]
     pub fn archives(self) -> bool {
-        self.live.is_some() && self.live != self.all
+        self.live.is_some() && self.live != self.all && !self.unwritten
     }
 }
 
@@ -67,6 +69,17 @@ pub const fn least(width: Timeframe) -> i64 {
         Timeframe::M15 => COMPACT_DAYS,
         Timeframe::H1 | Timeframe::H4 => 60,
         Timeframe::D1 => 1_000,
+    }
+}
+
+/// How long bars stay by the profile `compact`.
+const fn compact(width: Timeframe) -> Stay {
+    match width {
+        Timeframe::M1 | Timeframe::M5 => Stay::only(least(width)),
+        Timeframe::M15 => Stay::only(COMPACT_DAYS),
+        Timeframe::H1 | Timeframe::H4 | Timeframe::D1 => {
+            Stay { live: None, all: None, unwritten: false }
+        }
     }
 }
 
@@ -113,7 +126,7 @@ fn row(text: &str) -> Result<(Timeframe, Stay), String> {
         let text = format!("{width}: {all} days in all are fewer than {live} in the history");
         return Err(text);
     }
-    Ok((width, Stay { live: Some(live), all }))
+    Ok((width, Stay { live: Some(live), all, unwritten: false }))
 }
 
 /// How much storage is used.
@@ -159,6 +172,13 @@ pub struct StorageRules {
     pub archive_dir: PathBuf,
     /// Price of a gigabyte for a month; 0: unknown.
     pub price_per_gb_month: Decimal,
+    /// Size of all files at which the emergency begins, bytes; 0: there is no limit.
+    pub limit: u64,
+    /// Free space on the disk below which the emergency begins, bytes; 0: there is no limit.
+    pub min_free: u64,
+    /// Whether an emergency has begun and no operator has lifted it. Then bars stay in the history
+    /// as the profile `compact` says, and files of the archive as long as without the emergency.
+    pub emergency: bool,
 }
 
 impl Default for StorageRules {
@@ -171,6 +191,9 @@ impl Default for StorageRules {
             archive: true,
             archive_dir: PathBuf::new(),
             price_per_gb_month: Decimal::ZERO,
+            limit: 0,
+            min_free: 0,
+            emergency: false,
         }
     }
 }
@@ -179,23 +202,31 @@ impl StorageRules {
     /// How long bars of a width stay.
     #[must_use]
     pub fn stay(&self, width: Timeframe) -> Stay {
+        let usual = self.usual(width);
+        if !self.emergency {
+            return usual;
+        }
+        let live = compact(width).live.map(|days| usual.live.map_or(days, |live| live.min(days)));
+        Stay { live, all: usual.all, unwritten: true }
+    }
+
+    /// The same without an emergency.
+    fn usual(&self, width: Timeframe) -> Stay {
         let minutes = matches!(width, Timeframe::M1 | Timeframe::M5);
         if self.analysis_days == 0 {
             return Stay::default();
         }
         match self.profile {
-            Profile::Compact if minutes => Stay::only(least(width)),
-            Profile::Compact if width == Timeframe::M15 => Stay::only(COMPACT_DAYS),
-            Profile::Compact => Stay::default(),
+            Profile::Compact => compact(width),
             Profile::Standard if !self.archive => {
                 let days = self.analysis_days.max(least(width));
                 if minutes { Stay::only(days) } else { Stay::default() }
             }
             Profile::Standard => {
                 let row = self.bars.0.iter().find(|(of, _)| *of == width);
-                let Stay { live, all } = row.map(|(_, stay)| *stay).unwrap_or_default();
+                let Stay { live, all, .. } = row.map(|(_, stay)| *stay).unwrap_or_default();
                 let facts = if minutes { self.analysis_days } else { 0 };
-                Stay { live, all: all.map(|days| days.max(facts)) }
+                Stay { live, all: all.map(|days| days.max(facts)), unwritten: false }
             }
         }
     }
@@ -225,7 +256,7 @@ mod tests {
 
     /// Each width that does not stay for ever: days in the history, and in all.
     fn shown(rules: &StorageRules) -> String {
-        let rows = rules.stays().map(|(width, Stay { live, all })| match (live, all) {
+        let rows = rules.stays().map(|(width, Stay { live, all, .. })| match (live, all) {
             (None, None) => String::new(),
             (live, all) => {
                 let days = |days: Option<i64>| days.map_or("ever".to_owned(), |d| d.to_string());
@@ -262,6 +293,15 @@ mod tests {
     }
 
     #[test]
+    fn in_an_emergency_the_history_is_compact_and_files_stay_as_long_as_before() {
+        let table = StorageRules { emergency: true, ..rules(TABLE) };
+        assert_eq!(shown(&table), "1m 30/90 5m 30/90 15m 14/365 1h ever/730 4h ever/730");
+        assert!(table.stays().iter().all(|(_, stay)| !stay.archives()), "no file is written");
+        let ever = StorageRules { analysis_days: 0, ..table };
+        assert_eq!(shown(&ever), "1m 30/ever 5m 30/ever 15m 14/ever");
+    }
+
+    #[test]
     fn without_files_it_removes_no_more_than_before_there_was_an_archive() {
         for days in [1, 30, 90, 400] {
             let table = StorageRules { analysis_days: days, ..rules(TABLE) };
@@ -278,9 +318,12 @@ mod tests {
                 for archive in [false, true] {
                     let of = StorageRules { analysis_days: days, profile, ..rules(TABLE) };
                     let table = StorageRules { archive, ..of };
-                    for (width, Stay { live, all }) in table.stays() {
-                        assert!(live.is_none_or(|live| live >= least(width)), "{width}");
-                        assert!(all.is_none_or(|all| live.is_some_and(|live| all >= live)));
+                    for emergency in [false, true] {
+                        let table = StorageRules { emergency, ..table.clone() };
+                        for (width, Stay { live, all, .. }) in table.stays() {
+                            assert!(live.is_none_or(|live| live >= least(width)), "{width}");
+                            assert!(all.is_none_or(|all| live.is_none_or(|live| all >= live)));
+                        }
                     }
                 }
             }
@@ -304,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_day_is_whole() {
-        let stay = Stay { live: Some(30), all: Some(90) };
+        let stay = Stay { live: Some(30), all: Some(90), unwritten: false };
         assert_eq!(stay.live_from(100), Some(70 * DAY));
         assert_eq!(stay.all_from(100), Some(10 * DAY));
         assert_eq!(Stay::default().live_from(100), None);

@@ -1,5 +1,6 @@
 //! Bars that a backfill fetched beyond what features need. No stage was given them, so a start does
-//! not depend on them: they may be removed, and a start then fetches what it needs.
+//! not depend on them: they may be removed, and a start then fetches what it needs. The retention
+//! removes old ones, see `old_bars/backfilled.rs`.
 //!
 //! A row has the bars of a fixed span. A page is merged into the rows of its spans, and its bars
 //! replace those that were there. A page and the times without bars are one durable commit.
@@ -13,7 +14,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::store::archive::{Archive, Op};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Backfilled bars. Key: width, symbol, begin of the span; value: its bars, ascending.
@@ -88,6 +89,76 @@ pub(super) fn read(
         found.extend(bars.into_iter().filter(|bar| times.contains(&bar.open_time)));
     }
     Ok(found)
+}
+
+/// Removes the backfilled bars of `symbol` with these opening times.
+///
+/// # Errors
+/// The file could not be read or written, or is damaged.
+pub(super) fn remove(
+    archive: &Archive,
+    (timeframe, symbol): (Timeframe, Symbol),
+    times: &BTreeSet<UtcMs>,
+) -> Result<(), HistoryError> {
+    let _turn = MERGING.lock().unwrap_or_else(PoisonError::into_inner);
+    let begins: BTreeSet<UtcMs> = times.iter().map(|time| begin_of(timeframe, *time)).collect();
+    let mut ops = Vec::new();
+    for begin in begins {
+        let key = row_key(timeframe, symbol, begin);
+        let Some(value) = archive.get(BACKFILLED, &key)? else { continue };
+        let mut bars =
+            key_encoding::bars_of(symbol, &value).map_err(HistoryError::damaged(BACKFILLED))?;
+        bars.retain(|bar| !times.contains(&bar.open_time));
+        if bars.is_empty() {
+            ops.push(Op::Delete { table: BACKFILLED, key });
+            continue;
+        }
+        let mut value = Vec::with_capacity(bars.len() * BAR);
+        for bar in &bars {
+            key_encoding::put_bar(bar, &mut value);
+        }
+        ops.push(Op::Put { table: BACKFILLED, key, value });
+    }
+    if !ops.is_empty() {
+        archive.commit(&ops, false)?;
+    }
+    Ok(())
+}
+
+/// The symbols with backfilled bars of a width.
+///
+/// # Errors
+/// The file could not be read, or is damaged.
+pub(super) fn symbols(
+    archive: &Archive,
+    timeframe: Timeframe,
+) -> Result<BTreeSet<Symbol>, HistoryError> {
+    let width = key_encoding::timeframe_key(timeframe);
+    let (mut from, end) = (vec![width], [width, u8::MAX]);
+    let mut found = BTreeSet::new();
+    while let Some((key, _)) = archive.range(BACKFILLED, &from[..]..=&end[..], false, 1)?.pop() {
+        found.insert(key_encoding::symbol_in(&key).map_err(HistoryError::damaged(BACKFILLED))?);
+        // After all rows of the symbol.
+        from = key[..=key_encoding::SYMBOL].to_vec();
+        from.extend_from_slice(&[u8::MAX; 17]);
+    }
+    Ok(found)
+}
+
+/// The opening time of the first backfilled bar of `symbol`; none: there is none.
+///
+/// # Errors
+/// The file could not be read, or is damaged.
+pub(super) fn first(
+    archive: &Archive,
+    (timeframe, symbol): (Timeframe, Symbol),
+) -> Result<Option<UtcMs>, HistoryError> {
+    let (from, end) =
+        (row_key(timeframe, symbol, UtcMs::MIN), row_key(timeframe, symbol, UtcMs::MAX));
+    let row = archive.range(BACKFILLED, &from[..]..=&end[..], false, 1)?.pop();
+    let bars = row.map(|(_, value)| key_encoding::bars_of(symbol, &value)).transpose();
+    let bars = bars.map_err(HistoryError::damaged(BACKFILLED))?;
+    Ok(bars.and_then(|bars| bars.first().map(|bar| bar.open_time)))
 }
 
 /// The backfilled bars of all symbols, by symbol and time.

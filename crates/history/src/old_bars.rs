@@ -5,7 +5,11 @@
 //! 2. After a kill at any point, the next call writes the same bars into the same file again. A
 //!    file has each bar once. So nothing is lost, and nothing is there twice.
 //! 3. Files also get the bars that a start fetched for the same days. Those stay in the history:
-//!    facts refer to them.
+//!    facts refer to them. Bars that a backfill fetched leave it, see `old_bars/backfilled.rs`.
+
+mod backfilled;
+
+pub use backfilled::{any_backfilled, move_backfilled};
 
 use super::backfilled::BACKFILLED;
 use super::bars::{self, RANGES};

@@ -4,10 +4,12 @@
 
 use super::backfill::{BackfillView, BackfillWord};
 use super::by_hand::{ByHandView, HandResultView};
+use super::emergency::EmergencyView;
 use super::exit::{Exit, Failure};
 use super::external::{ExternalSignalView, TakenSignalView};
 use super::injected::{BranchView, FaultView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
+use super::storage::{RetainRunView, RetainWord};
 use super::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, NamedView, QuarantineView, ReasonView,
     ReloadView, ResolveView, ResolvedView, SafeView, SwitchWord, SwitchedView, SymbolsChangeView,
@@ -39,6 +41,8 @@ pub const ALL: &[&Change] = &[
     &BY_HAND,
     &SIGNAL,
     &BACKFILL,
+    &RETAIN,
+    &LIFT,
 ];
 
 /// One change.
@@ -103,6 +107,8 @@ pub trait Control: Send + Sync + 'static {
     fn clear_limits(&self) -> Result<ClearedView, Failure>;
     /// Records a switch of an operator.
     fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure>;
+    /// Lifts the emergency of storage, and returns its last state.
+    fn lift_emergency(&self) -> Result<EmergencyView, Failure>;
     /// The running process; none if only files are changed.
     fn process(&self) -> Option<&dyn ProcessControl>;
 }
@@ -124,6 +130,8 @@ pub trait ProcessControl {
     fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure>;
     /// Begins a backfill, or follows the same one that runs.
     fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure>;
+    /// Begins to remove facts and bars that are due, or follows the same request that runs.
+    fn retain(&self, word: &RetainWord) -> Result<RetainRunView, Failure>;
     /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
@@ -391,4 +399,21 @@ pub const BACKFILL: Change = post(
     "Complete the stored bars of past days, or plan that",
     (one::<BackfillWord>, one::<BackfillView>),
     |control, _, body| tried(body, |word| running(control)?.backfill(word)),
+);
+
+/// Removes facts and bars that are due beside trading. The same request while it runs changes
+/// nothing.
+pub const RETAIN: Change = post(
+    "/api/v1/storage/retain",
+    "Remove facts and bars that are due, or show which these are",
+    (one::<RetainWord>, one::<RetainRunView>),
+    |control, _, body| tried(body, |word| running(control)?.retain(word)),
+);
+
+/// Lifts the emergency of storage.
+pub const LIFT: Change = post(
+    "/api/v1/storage/lift",
+    "Lift the emergency of storage: the configured rules are in force again",
+    (nothing, one::<EmergencyView>),
+    |control, _, body| tried(body, |_: &Nothing| control.lift_emergency()),
 );

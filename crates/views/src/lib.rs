@@ -19,6 +19,7 @@ pub mod changes;
 pub mod checked_bars;
 pub mod coverage;
 mod decided_close;
+pub mod emergency;
 mod evaluations;
 pub mod events;
 pub mod exit;

@@ -144,6 +144,51 @@ pub struct RetainView {
     pub bars: Vec<BarStepView>,
 }
 
+/// What a request to remove facts and bars names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetainWord {
+    /// Days of the journal that stay whole, 1 to 36,500; none: `storage.analysis_days`.
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 36_500)]
+    pub days: Option<i64>,
+    /// Whether nothing is removed.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// The state of such a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RetainState {
+    /// There was no request since the start.
+    #[default]
+    None,
+    /// It is carried out.
+    Running,
+    /// It has ended.
+    Done,
+    /// It has failed: nothing was removed, or not everything.
+    Failed,
+}
+
+/// A request to remove facts and bars, beside trading.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RetainRunView {
+    /// Its number since the start of the process; 0: there was none.
+    pub run: u64,
+    /// Its state.
+    pub state: RetainState,
+    /// The request.
+    pub word: RetainWord,
+    /// What was removed; none: it has not ended.
+    pub removed: Option<RetainView>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Whether it failed because facts differ from their inputs.
+    pub differs: bool,
+}
+
 /// What `wipe` removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WipedView {
@@ -181,20 +226,7 @@ pub struct Place<'a> {
 /// meanwhile are left out.
 #[must_use]
 pub fn of(place: &Place<'_>, now: UtcMs, free: Option<u64>) -> Vec<StorageView> {
-    let (mut found, archive) = (Vec::new(), place.rules.archive_in(place.data_dir));
-    for entry in entries(place.data_dir) {
-        if entry.path() != archive {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            let of = |(_, prefix, _): &(&str, &str, Growth)| {
-                !prefix.is_empty() && name.starts_with(prefix)
-            };
-            let part = PARTS.iter().position(of);
-            collect(&entry, part.unwrap_or(PARTS.len()), &mut found);
-        }
-    }
-    entries(&archive).for_each(|entry| collect(&entry, ARCHIVE, &mut found));
-    let mut rows = rows(&found, now, free);
+    let mut rows = rows(&found(place), now, free);
     let due = due(place);
     for (part, bytes) in [(HISTORY, due.0), (ARCHIVE, due.1)] {
         let row = rows.iter_mut().find(|row| row.part == PARTS[part].0);
@@ -209,6 +241,24 @@ pub fn of(place: &Place<'_>, now: UtcMs, free: Option<u64>) -> Vec<StorageView> 
             cost.map(|cost| (cost / Decimal::from(GIGABYTE)).round_dp(4).normalize());
     }
     rows
+}
+
+/// The files of a data directory and its archive.
+fn found(place: &Place<'_>) -> Vec<Found> {
+    let (mut found, archive) = (Vec::new(), place.rules.archive_in(place.data_dir));
+    for entry in entries(place.data_dir) {
+        if entry.path() != archive {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let of = |(_, prefix, _): &(&str, &str, Growth)| {
+                !prefix.is_empty() && name.starts_with(prefix)
+            };
+            let part = PARTS.iter().position(of);
+            collect(&entry, part.unwrap_or(PARTS.len()), &mut found);
+        }
+    }
+    entries(&archive).for_each(|entry| collect(&entry, ARCHIVE, &mut found));
+    found
 }
 
 /// Bytes of the history and of the archive that are due. What cannot be read counts as nothing.
@@ -229,6 +279,12 @@ fn due(place: &Place<'_>) -> (u64, u64) {
         }
     }
     (live, files)
+}
+
+/// Size of all files of a data directory and its archive, bytes: the part `all`.
+#[must_use]
+pub fn size(place: &Place<'_>) -> u64 {
+    found(place).iter().map(|file| file.bytes).sum()
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {

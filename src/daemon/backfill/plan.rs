@@ -40,7 +40,7 @@ pub(super) struct Scope {
 }
 
 /// The bars that a start with these settings needs.
-pub(super) fn needs(settings: &Settings) -> Needs {
+pub(in crate::daemon) fn needs(settings: &Settings) -> Needs {
     let mut closes = Closes::default();
     closes.evolve(&Fact {
         key: Key { n: 1, rank: 0, i: 0 },

@@ -3,25 +3,26 @@
 //! `everwarm_domain::bar_retention` says how long bars stay, and `everwarm_history::old_bars` in
 //! which order they move. This module gives both their files.
 
+use super::super::backfill::needs;
 use super::super::reload::in_force;
+use everwarm_config::{BackfillConfig, timeframes};
 use everwarm_domain::bar_retention::{Profile, Stay, StorageRules};
-use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::money::Decimal;
+use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{DAY, Timeframe, UtcMs};
 use everwarm_edge::board::Board;
 use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::World;
 use everwarm_history::old_bars::{self, Goal, Moved};
-use everwarm_kernel::fact::{Fact, Key};
-use everwarm_kernel::stage::Stage as _;
 use everwarm_runtime::files::Lock;
 use everwarm_runtime::store::archive::Archive;
-use everwarm_trading::closes::Closes;
+use everwarm_trading::indicators::Needs;
 use everwarm_views::backup::failed;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::storage::{BarStep, BarStepView};
 use serde_json::Value;
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
@@ -46,6 +47,9 @@ pub fn rules(board: &Board) -> StorageRules {
     let none = StorageRules::default();
     let value = |key: &str| in_force(board, &format!("storage.{key}"));
     let text = |key: &str| value(key).as_ref().and_then(Value::as_str).map(str::to_owned);
+    let megabytes = |key: &str| {
+        value(key).and_then(|value| value.as_u64()).unwrap_or_default().saturating_mul(1_000_000)
+    };
     let price = value("price_per_gb_month").map(|price| match price {
         Value::String(text) => text,
         price @ (Value::Number(_)
@@ -61,6 +65,9 @@ pub fn rules(board: &Board) -> StorageRules {
         archive: value("archive").and_then(|value| value.as_bool()).unwrap_or(none.archive),
         archive_dir: text("archive_dir").map(PathBuf::from).unwrap_or_default(),
         price_per_gb_month: price.and_then(|text| text.parse::<Decimal>().ok()).unwrap_or_default(),
+        limit: megabytes("limit_mb"),
+        min_free: megabytes("min_free_mb"),
+        emergency: false,
     })
 }
 
@@ -76,18 +83,57 @@ pub struct Moving<'a> {
     pub today: i64,
     /// Start of the first minute that features need, as far as that is known.
     pub minutes_from: UtcMs,
+    /// Start of the first backfilled bar of each width that stays in any case, see [`needed`].
+    pub needed: &'a BTreeMap<Timeframe, UtcMs>,
+}
+
+/// Start of the first bar of each width on a day that features need, or that a scheduled backfill
+/// would fetch again. Without `sessions`, those of the venue are not known.
+pub fn needed(
+    needs: &Needs,
+    backfill: &BackfillConfig,
+    sessions: Option<&Sessions>,
+    today: i64,
+) -> BTreeMap<Timeframe, UtcMs> {
+    let through = today.saturating_mul(DAY);
+    // Stocks trade in less than a fifth of all hours.
+    let longer = if sessions.is_some() { 1 } else { 6 };
+    let always = Sessions::ALWAYS;
+    let sessions = sessions.unwrap_or(&always);
+    let minutes = (Timeframe::M1, needs.minutes_before(through, sessions));
+    let all = needs.wide_before(through, sessions).chain([minutes]);
+    let from = |first: UtcMs| through.saturating_sub((through - first).saturating_mul(longer));
+    let mut needed: BTreeMap<Timeframe, UtcMs> =
+        all.map(|(width, times)| (width, from(*times.start()))).collect();
+    let scheduled = through.saturating_sub(i64::from(backfill.days).saturating_mul(DAY));
+    for width in &backfill.timeframes {
+        let first = needed.entry(*width).or_insert(scheduled);
+        *first = scheduled.min(*first);
+    }
+    needed
+}
+
+/// The same beside trading.
+pub fn needed_now(world: &World, today: i64) -> BTreeMap<Timeframe, UtcMs> {
+    let value = |key: &str| in_force(&world.board, key);
+    let days = value("history.days").and_then(|days| days.as_u64());
+    let widths = value("history.timeframes");
+    let widths = widths.as_ref().and_then(|widths| widths.as_str());
+    let backfill = BackfillConfig {
+        schedule: None,
+        days: days.and_then(|days| u32::try_from(days).ok()).unwrap_or_default(),
+        timeframes: widths.and_then(|text| timeframes(text).ok()).unwrap_or_default(),
+    };
+    let needs = needs(&standing(world).now.content.settings());
+    needed(&needs, &backfill, Some(&world.board.sessions()), today)
 }
 
 /// Start of the first minute that features need on a day. One that joins while the daemon trades
 /// takes its minutes from the history.
 pub fn minutes_from(world: &World, today: i64) -> UtcMs {
-    let mut closes = Closes::default();
-    let settings = standing(world).now.content.settings();
-    let body = Body::Operator(Operator::configured(1, &settings));
-    let key = Key { n: 1, rank: 0, i: 0 };
-    closes.evolve(&Fact { key, time: 0, version: 0, because: Vec::new(), body });
+    let needs = needs(&standing(world).now.content.settings());
     let sessions = world.board.sessions();
-    *closes.needs().minutes_before(today.saturating_mul(DAY), &sessions).start()
+    *needs.minutes_before(today.saturating_mul(DAY), &sessions).start()
 }
 
 impl Moving<'_> {
@@ -107,6 +153,9 @@ impl Moving<'_> {
                 let moved = old_bars::move_out(self.history, of, Goal::Count, &mut || true)?;
                 let to = stay.archives().then_some(folder.as_path());
                 steps.extend(moved.iter().map(|moved| left(width, moved, to)));
+                let of = (width, self.backfilled_from(width, from));
+                let moved = old_bars::move_backfilled(self.history, of, Goal::Count, &mut || true)?;
+                steps.extend(moved.iter().map(|moved| left(width, moved, to)));
             }
         }
         Ok(steps)
@@ -120,7 +169,7 @@ impl Moving<'_> {
     pub fn run(&self, goes_on: &mut dyn FnMut() -> bool) -> Result<Vec<BarStepView>, Failure> {
         let stays = self.rules.stays();
         let folder = self.folder();
-        if !folder.is_dir() && self.due_bytes()? == 0 {
+        if !folder.is_dir() && !self.is_due()? {
             return Ok(Vec::new());
         }
         // An export into the same folder writes the same files.
@@ -162,6 +211,9 @@ impl Moving<'_> {
         let moved = old_bars::move_out(self.history, (width, from), goal, goes_on)?;
         let to = files.is_some().then_some(folder.as_path());
         steps.extend(moved.iter().map(|moved| left(width, moved, to)));
+        let of = (width, self.backfilled_from(width, from));
+        let moved = old_bars::move_backfilled(self.history, of, goal, goes_on)?;
+        steps.extend(moved.iter().map(|moved| left(width, moved, to)));
         Ok(steps)
     }
 
@@ -171,15 +223,24 @@ impl Moving<'_> {
         Some(if width == Timeframe::M1 { from.min(self.minutes_from) } else { from })
     }
 
-    /// The bytes that are due in the history, estimated.
-    fn due_bytes(&self) -> Result<u64, Failure> {
-        let mut bytes = 0;
+    /// Start of the first backfilled bar of a width that stays, if bars from facts stay from `from`
+    /// on.
+    fn backfilled_from(&self, width: Timeframe, from: UtcMs) -> UtcMs {
+        self.needed.get(&width).map_or(from, |needed| from.min(*needed))
+    }
+
+    /// Whether bars of the history are due.
+    fn is_due(&self) -> Result<bool, Failure> {
         for (width, stay) in self.rules.stays() {
-            if let Some(from) = self.live_from(width, stay) {
-                bytes += old_bars::due_bytes(self.history, width, from)?;
+            let Some(from) = self.live_from(width, stay) else { continue };
+            let backfilled = self.backfilled_from(width, from);
+            if old_bars::due_bytes(self.history, width, from)? > 0
+                || old_bars::any_backfilled(self.history, width, backfilled)?
+            {
+                return Ok(true);
             }
         }
-        Ok(bytes)
+        Ok(false)
     }
 
     fn folder(&self) -> PathBuf {
@@ -214,7 +275,7 @@ fn left(timeframe: Timeframe, moved: &Moved, to: Option<&Path>) -> BarStepView {
 }
 
 /// Creates the folder and locks it.
-fn lock(folder: &Path) -> Result<Lock, Failure> {
+pub fn lock(folder: &Path) -> Result<Lock, Failure> {
     let held = fs::create_dir_all(folder).and_then(|()| Lock::folder(folder));
     held.map_err(|e| failed(folder, &e))?.ok_or_else(|| {
         let text = format!("{} is in use by an export. Run it again later", folder.display());

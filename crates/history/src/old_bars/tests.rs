@@ -276,3 +276,59 @@ fn files_expire_by_month_and_other_files_stay() {
     assert!(files(&folder, Timeframe::H1).unwrap().is_empty(), "no folder yet");
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+#[test]
+fn backfilled_bars_are_never_lost_at_any_stop_and_those_that_are_needed_stay() {
+    use crate::backfilled::{FetchedPage, store};
+    let due = START - 200 * MINUTE;
+    for steps in 1.. {
+        let (archive, files) = (history(), Files::default());
+        for (name, minutes) in [("AAA", -2_000..-1_000), ("BBB", -300..-100)] {
+            let bars = minutes.map(|minute| bar(name, START + minute * MINUTE, 9)).collect();
+            let (symbol, timeframe) = (Symbol::named(name).unwrap(), Timeframe::M1);
+            store(&archive, &FetchedPage { symbol, timeframe, bars, none: Vec::new() }).unwrap();
+        }
+        let before = live(&archive, Timeframe::M1);
+        let (of, goal) = ((Timeframe::M1, due), Goal::Files(&files));
+        assert!(any_backfilled(&archive, of.0, of.1).unwrap());
+        let mut left = steps;
+        let mut goes_on = || {
+            left -= 1;
+            left > 0
+        };
+        move_backfilled(&archive, of, goal, &mut goes_on).unwrap();
+        same(&union(&archive, &files, Timeframe::M1), &before, steps);
+        let count = |archive| {
+            let moved = move_backfilled(archive, of, Goal::Count, &mut || true).unwrap();
+            moved.iter().map(|moved| moved.bars).sum::<u64>()
+        };
+        let is_over = left > 0;
+        assert!(!is_over || count(&archive) == 0, "stopped at step {steps}");
+        move_backfilled(&archive, of, goal, &mut || true).unwrap();
+        same(&union(&archive, &files, Timeframe::M1), &before, steps);
+        assert_eq!(files.all(Timeframe::M1).len(), 1_100);
+        assert!(!any_backfilled(&archive, of.0, of.1).unwrap());
+        // Of a row, the bars that are not due stay.
+        let stay = live(&archive, Timeframe::M1).into_keys().filter(|(_, time)| *time < START);
+        assert_eq!(stay.count(), 100);
+        if is_over {
+            break;
+        }
+    }
+}
+
+#[test]
+fn backfilled_bars_stay_if_their_file_cannot_be_written() {
+    use crate::backfilled::{FetchedPage, store};
+    let (archive, files) = (history(), Files::default());
+    let bars = (0..50).map(|minute| bar("CCC", START + minute * MINUTE, 9)).collect();
+    let (symbol, timeframe) = (Symbol::named("CCC").unwrap(), Timeframe::M1);
+    store(&archive, &FetchedPage { symbol, timeframe, bars, none: Vec::new() }).unwrap();
+    files.fails_after.set(Some(0));
+    let of = (timeframe, UtcMs::MAX);
+    assert!(move_backfilled(&archive, of, Goal::Files(&files), &mut || true).is_err());
+    assert!(any_backfilled(&archive, of.0, of.1).unwrap());
+    let moved = move_backfilled(&archive, of, Goal::Remove, &mut || true).unwrap();
+    assert_eq!(moved.iter().map(|moved| moved.bars).sum::<u64>(), 50);
+    assert!(!any_backfilled(&archive, of.0, of.1).unwrap());
+}

@@ -108,8 +108,8 @@ impl StoreLook {
         Ok(())
     }
 
-    /// As [`StoreLook::copy`], but the copy has only those sealed facts that `keep` names, see
-    /// [`Store::thin`], and only this state of the loop.
+    /// As [`StoreLook::copy`], but of the segments that end before this state of the loop, the copy
+    /// has only the facts that `keep` names, see [`Store::thin`]. It has no other state.
     ///
     /// # Errors
     /// As of [`StoreLook::copy`].
@@ -126,13 +126,16 @@ impl StoreLook {
         for segment in segments.iter().rev() {
             // One at a time in memory.
             let target = Shelf::Memory(FaultyDisk::default());
-            let thinned = thin_segment(&shelf, segment, keep, &target)?;
+            let follows = segment.last >= state.row;
+            let thinned =
+                if follows { None } else { thin_segment(&shelf, segment, keep, &target)? };
             let (from, segment) = thinned.map_or((&shelf, *segment), |thinned| (&target, thinned));
             copy_segment(from, &segment, take)?;
             let Segment { first, last, end, size, crc, thinned } = segment;
             put_row(SEGMENTS, last, &(first, end, size, crc), take)?;
-            let thinned = thinned.expect("every segment is thinned by now");
-            put_row(THINNED, last, &thinned, take)?;
+            if let Some(thinned) = thinned {
+                put_row(THINNED, last, &thinned, take)?;
+            }
         }
         drop(look);
         let (name, bytes) = loop_states::file(state);

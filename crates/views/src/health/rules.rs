@@ -8,6 +8,7 @@ use super::fold::most_frequent;
 use super::lasting;
 use super::signs::{Signs, Waiting};
 use crate::coverage::{SeriesView, StrategyReadyView};
+use crate::emergency::EmergencyState;
 use crate::sentences;
 use crate::stored_texts::shown;
 use crate::views::{ApartView, FindingView, HealthView, OwedState, Severity, SymbolView};
@@ -98,6 +99,7 @@ const RULES: &[(&str, Rule)] = &[
     ("no-fills", no_fills),
     ("clock", clock),
     ("disk", disk),
+    ("emergency", emergency),
     ("configuration", configuration),
     ("messages", messages),
     ("self-replay", self_replay),
@@ -578,6 +580,30 @@ fn disk(signs: &Signs, found: &mut Vec<FindingView>) {
     let todo = "free some space; a full disk ends the process with exit code 11";
     let view = finding(severity, text, todo).after(first(signs, "disk"), signs.wall);
     found.push(view.by("df -h"));
+}
+
+fn emergency(signs: &Signs, found: &mut Vec<FindingView>) {
+    let Some(text) = signs.emergency.sentence() else { return };
+    let (severity, todo, command) = match signs.emergency.state {
+        EmergencyState::None => return,
+        EmergencyState::Compact => (
+            Severity::Warning,
+            "this command lifts it: bars stay as configured again",
+            "everwarm storage lift",
+        ),
+        EmergencyState::Freeing => (
+            Severity::Warning,
+            "trading goes on; free some space, or raise the limit",
+            "everwarm storage",
+        ),
+        EmergencyState::Exhausted => (
+            Severity::Broken,
+            "free some space now: a full disk ends the process with exit code 11",
+            "everwarm storage",
+        ),
+    };
+    let view = finding(severity, text, todo).since(signs.emergency.since, signs.wall);
+    found.push(view.by(command));
 }
 
 fn configuration(signs: &Signs, found: &mut Vec<FindingView>) {

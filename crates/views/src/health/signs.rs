@@ -1,6 +1,7 @@
 //! The observations that the rules of `doctor` judge, as plain values.
 
 use super::fold::HealthFold;
+use crate::emergency::EmergencyView;
 use crate::views::{
     CheckView, DeliveryView, QuarantineView, RepeatedDayView, SampledHistoryView, StatusView,
     SymbolView,
@@ -80,6 +81,8 @@ pub struct Signs {
     pub skew: Option<(i64, i64)>,
     /// Space on the disk of the data directory.
     pub disk: Option<Disk>,
+    /// The emergency of storage.
+    pub emergency: EmergencyView,
     /// The file of the journal, if it was deleted or replaced under the running daemon.
     pub unlinked: Option<String>,
     /// The switches of operators.

@@ -29,7 +29,8 @@ pub use market::symbols;
 pub use market::{BARS, SIGNALS, SYMBOLS};
 pub use operators::{AUDIT, QUARANTINE, RECONCILE, SWITCHES};
 pub use process::{
-    BACKFILL, CONFIG, DOCTOR, LOG_LEVEL, RELOADS, SCHEMA, STATUS, STORAGE, TREE, VERSION,
+    BACKFILL, CONFIG, DOCTOR, EMERGENCY, LOG_LEVEL, RELOADS, RETAIN, SCHEMA, STATUS, STORAGE, TREE,
+    VERSION,
 };
 pub use proofs::{CALIBRATE, EXPLAIN, FUNNEL, REPLAY, SUMMARY};
 pub use proofs::{VERIFY, VERIFY_TRADES, WHY_NOT};
@@ -44,6 +45,7 @@ use super::exit::{Exit, Failure};
 use super::features::IndicatorsView;
 use super::journal_reader::{JournalFacts, Proofs};
 use super::memory::Memory;
+use super::storage::RetainRunView;
 use super::views::{CheckView, HealthView, LogLevelView, ReconcileView, ReloadsView, StatusView};
 use super::views::{SwitchesView, ValueView, VersionView};
 use everwarm_domain::bar_retention::StorageRules;
@@ -82,6 +84,8 @@ pub const ALL: &[&Question] = &[
     &REGIME_DAYS,
     &AUDIT,
     &STORAGE,
+    &EMERGENCY,
+    &RETAIN,
     &TREE,
     &SYMBOLS,
     &SWITCHES,
@@ -229,6 +233,8 @@ pub trait Process {
     fn log_level(&self) -> LogLevelView;
     /// The backfill that runs, else the last one.
     fn backfill(&self) -> BackfillView;
+    /// The request that removes facts and bars, else the last one.
+    fn retain(&self) -> RetainRunView;
     /// The newest events, oldest first.
     fn events(&self, limit: usize) -> Vec<EventView>;
     /// The venue's time; none: it is not known yet.

@@ -3,8 +3,9 @@
 use super::columns::{column, megabytes, word};
 use super::{Answer, Question, all, any, one, running};
 use crate::backfill::BackfillView;
+use crate::emergency::{self, EmergencyView};
 use crate::health::disk_of;
-use crate::storage::{self, Place, StorageView};
+use crate::storage::{self, Place, RetainRunView, StorageView};
 use crate::views::{HealthView, LogLevelView, ReloadsView, StatusView, ValueView, VersionView};
 use everwarm_runtime::clock::wall;
 
@@ -55,6 +56,22 @@ pub const STORAGE: Question = Question {
         },
     )
 };
+
+/// The query of the emergency of storage.
+pub const EMERGENCY: Question = Question::new(
+    "/api/v1/storage/emergency",
+    "Show the emergency of storage: its state, its steps, and what they freed",
+    one::<EmergencyView>,
+    |context, _| Answer::of(&emergency::read(context.data_dir())),
+);
+
+/// The query of the last request to remove what is due.
+pub const RETAIN: Question = Question::new(
+    "/api/v1/storage/retain",
+    "Show the request that removes facts and bars, or the last one",
+    one::<RetainRunView>,
+    |context, _| Answer::of(&running(context)?.retain()),
+);
 
 /// The query of the supervision tree.
 pub const TREE: Question = Question::new(

@@ -1,6 +1,7 @@
 //! Metrics of the process, the store and the API.
 
 use super::{C, G, HTTP, Kind, LEVELS, REFUSALS, RESULTS, Row, STEPS, TRIGGERS, by, of, open, row};
+use crate::emergency::NAMES;
 use everwarm_runtime::meter::COMMIT;
 
 /// Rows of the process.
@@ -139,6 +140,21 @@ pub const STORE: &[Row] = &[
         G,
         "bytes",
         "Free space on the disk of the data directory",
+    ),
+    row(
+        "everwarm_storage_emergency",
+        G,
+        "",
+        "Emergency of storage; 0: none, 1: over, not lifted, 2: steps free space, 3: none can",
+    ),
+    by(
+        &[of("step", NAMES)],
+        row(
+            "everwarm_storage_emergency_freed_bytes",
+            G,
+            "bytes",
+            "Bytes that this step has freed in the emergency of storage",
+        ),
     ),
     by(
         &[open("actor")],
