@@ -61,8 +61,8 @@ pub use everwarm_domain::settings::exits::ProfitRow;
 pub use everwarm_domain::signal::Intent;
 pub use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 pub use everwarm_trading::strategy::{
-    Condition, Conditions, Edge, Form, Kind, LotView, Setting, Strategy, StrategySignal, TIMEFRAME,
-    View, Wrong, first_lack, ppm, saturating, show,
+    Added, Condition, Conditions, Edge, Form, Kind, LotView, Setting, Strategy, StrategySignal,
+    TIMEFRAME, View, Wrong, first_lack, ppm, saturating, show,
 };
 pub use everwarm_views::exit::Exit;
 

@@ -19,6 +19,7 @@ use everwarm_runtime::store::{CheckpointRow, Store};
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts;
+use everwarm_views::scan_days;
 use everwarm_views::summary::Period;
 use everwarm_views::telemetry::Page;
 use everwarm_views::views::RepeatedDayView;
@@ -294,6 +295,11 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<Repetition> 
                 // A wrong state would hide the difference from the next night.
                 (Some(first), _) => Err(format!("fact {} differs from its input", first.key)),
             };
+            if let Err(why) = scan_days::store(&journal, &world.archive, period.to)
+                && why.exit != Exit::Interrupted
+            {
+                tracing::warn!("the counts of the scanner are not stored: {why}");
+            }
             let due = stored.unwrap_or_else(|why| {
                 tracing::warn!("nothing is removed from the journal: {why}");
                 None

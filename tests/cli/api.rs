@@ -334,6 +334,8 @@ const EXAMPLES: &[&[&str]] = &[
     &["explain", "nothing"],
     &["why-not", "BTCUSDT"],
     &["scan", "--strategy", "sma_cross", "--top", "5"],
+    &["scan", "--days", "2"],
+    &["scan", "--days", "2", "--near", "--top", "3"],
     &["store", "check"],
     &["adopt", "NOTHING", "--reason", "r", "--yes"],
     &["limits", "clear", "--yes"],

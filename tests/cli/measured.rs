@@ -3,6 +3,7 @@
 
 use crate::cli::look::get;
 use crate::kit::{Folder, Process, run, wait_until};
+use everwarm_runtime::store::archive::Archive;
 
 /// Lines and bytes of one answer, at most.
 const LINES: usize = 20_000;
@@ -61,4 +62,6 @@ fn the_decisions_of_a_day_are_repeated_in_the_night() {
     let of = |part: &str| doctor[part].to_string().contains("self-replay");
     assert_eq!((of("checks"), of("findings")), (true, false), "{doctor}");
     daemon.kill();
+    let history = Archive::look(&dir.join("history.redb")).unwrap().unwrap();
+    assert!(!history.all("scan_days.1").unwrap().is_empty(), "the scanner's counts are not stored");
 }

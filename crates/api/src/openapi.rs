@@ -6,6 +6,7 @@ use everwarm_domain::time::Timeframe;
 use everwarm_views::changes::{self, Change};
 use everwarm_views::questions::{self, Question, Schemas, Shape, any, nothing, one, text};
 use everwarm_views::scan::TOP_MAX;
+use everwarm_views::scan_days::DAYS_MAX;
 use everwarm_views::views::{ReadyView, SessionView};
 use everwarm_words::shapes::SYMBOL;
 use serde_json::{Map, Value, json};
@@ -167,6 +168,7 @@ fn in_query(name: &str) -> Value {
     let schema = match name {
         "limit" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         "top" => json!({ "type": "integer", "minimum": 1, "maximum": TOP_MAX }),
+        "days" => json!({ "type": "integer", "minimum": 1, "maximum": DAYS_MAX }),
         "strategy" => json!({ "type": "string", "minLength": 1 }),
         "before" => json!({ "type": "string", "pattern": "^([0-9a-f]{2}){1,64}$" }),
         "dry_run" => json!({ "enum": ["0", "1"] }),

@@ -262,7 +262,7 @@ impl Daemon {
 }
 
 /// Prints rows as a table, or a note that there are none.
-fn rows(rows: &[Value], question: &Question, printer: Printer) -> Result<Exit, Failure> {
+pub(super) fn rows(rows: &[Value], question: &Question, printer: Printer) -> Result<Exit, Failure> {
     if rows.is_empty() {
         printer.note(question.none);
         return Ok(Exit::Fine);

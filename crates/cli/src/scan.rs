@@ -5,8 +5,9 @@ use crate::print::Printer;
 use crate::progress::Progress;
 use everwarm_domain::time::UtcMs;
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::questions::{self, Asked, SCAN};
+use everwarm_views::questions::{self, Asked, SCAN, SCAN_DAYS, SCAN_NEAR};
 use everwarm_views::scan::{TOP, TOP_MAX};
+use everwarm_views::scan_days::DAYS_MAX;
 use everwarm_words::text::instant;
 use std::sync::Arc;
 
@@ -23,6 +24,15 @@ pub struct ScanArgs {
     #[arg(long, value_name = "N", default_value_t = TOP,
         value_parser = clap::value_parser!(u32).range(1..=i64::from(TOP_MAX)))]
     top: u32,
+    /// Count the bars, signals and near signals of the newest N days instead, by day, strategy and
+    /// symbol. Today is one of them.
+    #[arg(long, value_name = "N", conflicts_with = "time",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(DAYS_MAX)))]
+    days: Option<u32>,
+    /// List the bars of these days at which exactly one condition of a signal failed, the smallest
+    /// gap first.
+    #[arg(long, requires = "days")]
+    near: bool,
     #[command(flatten)]
     args: query::Args,
 }
@@ -30,14 +40,23 @@ pub struct ScanArgs {
 /// Prints what each strategy says about each symbol.
 pub fn print(args: &ScanArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let progress = Arc::new(Progress::begin("evaluating the strategies", !printer.quiet));
-    let asked = Asked::default().with("time", args.time).with("strategy", args.strategy.as_ref());
-    let asked = asked.with("top", Some(args.top));
-    let answer = args.args.daemon_counted(core, &progress)?.ask(&SCAN, &asked)?;
+    let asked = Asked::default().with("strategy", args.strategy.as_ref());
+    let (question, asked) = match args.days {
+        Some(days) if args.near => {
+            (&SCAN_NEAR, asked.with("days", Some(days)).with("top", Some(args.top)))
+        }
+        Some(days) => (&SCAN_DAYS, asked.with("days", Some(days))),
+        None => (&SCAN, asked.with("time", args.time).with("top", Some(args.top))),
+    };
+    let answer = args.args.daemon_counted(core, &progress)?.ask(question, &asked)?;
     drop(progress);
     if args.args.json {
         return printer.answer(&answer);
     }
     let rows = answer.rows()?;
+    if args.days.is_some() {
+        return query::rows(&rows, question, printer);
+    }
     let Some(close) = rows.first().map(|row| row["close"].as_i64().unwrap_or_default()) else {
         printer.note(SCAN.none);
         return Ok(Exit::Fine);

@@ -58,7 +58,9 @@ fn the_embedded_file_says_the_defaults() {
     };
     assert_eq!(config.market, market);
     let mut settings = Settings::default();
-    for (name, value) in [("fast", 10.into()), ("slow", 30.into()), ("timeframe", "1m".into())] {
+    let words = [("timeframe", "1m"), ("confidence", "atr")];
+    let words = words.map(|(name, word)| (name, word.into()));
+    for (name, value) in [("fast", 10.into()), ("slow", 30.into())].into_iter().chain(words) {
         settings.strategy.set("sma_cross", name, serde_json::Value::clone(&value));
     }
     // The rules of symbols, strategies and unknown orders are off with the simulated exchange.
@@ -93,8 +95,8 @@ fn the_embedded_file_says_the_defaults() {
         ..settings.risk
     };
     assert_eq!(real.settings.risk, rules);
-    // The twenty-one settings of the strategy replace its one key.
-    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 20));
+    // The twenty-two settings of the strategy replace its one key.
+    assert_eq!((config.origins(), config.values.len()), (vec![], keys::KEYS.len() + 21));
 }
 
 #[test]
@@ -405,7 +407,7 @@ fn any_number_of_strategies_of_a_kind_are_configured_by_their_ids() {
     let all = &config.settings.strategy.0;
     let quick = &all["quick"];
     assert_eq!((quick.kind.as_str(), quick.enabled), ("sma_cross", true));
-    assert_eq!(quick.section, r#"{"fast":5,"slow":12,"timeframe":"1m"}"#);
+    assert_eq!(quick.section, r#"{"confidence":"atr","fast":5,"slow":12,"timeframe":"1m"}"#);
     assert!(!all["sma_cross"].enabled);
     let shown = |key: &str| config.values.iter().find(|value| value.key == key).unwrap();
     assert_eq!(shown("strategy.quick.slow").value, 12);
@@ -491,13 +493,13 @@ fn what_there_is_no_room_for_is_reported_where_it_stands_with_its_memory() {
     assert_eq!(load_many(98, 8), Ok(()));
     assert_eq!(load_many(20, 1000), Ok(()));
     let why = load_many(50, 1000).unwrap_err();
-    let place = "a.toml:2:1: strategy.s0000: 102 features of 1000 symbols take 561 MB; ";
+    let place = "a.toml:2:1: strategy.s0000: 103 features of 1000 symbols take 561 MB; ";
     assert!(why.starts_with(place) && why.contains("fewer symbols"), "{why}");
     let why = load_many(99, 8).unwrap_err();
     let place = "a.toml:492:1: strategy.s0098: 99 strategies are configured, and at most 98 ";
     assert!(why.starts_with(place), "{why}");
     let why = load_many(600, 8).unwrap_err();
-    assert!(why.contains("1200 features of 8 symbols take "), "{why}");
+    assert!(why.contains("1202 features of 8 symbols take "), "{why}");
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -4,6 +4,7 @@
 //! taken in the order of their keys, which is not always that of the journal.
 
 use super::features::Plans;
+use super::scan_days::DayCounts;
 use everwarm_domain::fact::{Analysis, Body, Decision, Ledger, Market, Operator, Order};
 use everwarm_domain::features::FeatureTable;
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
@@ -97,13 +98,21 @@ pub(crate) struct Evaluations {
     waiting: BTreeMap<Key, Shown>,
     /// The features of each plan.
     pub(crate) plans: Plans,
+    /// Counts of the evaluations, if they are counted.
+    pub(crate) counts: Option<DayCounts>,
 }
 
 impl Evaluations {
+    /// Before the first fact, with the evaluations of all symbols counted.
+    pub(crate) fn counting(counts: DayCounts) -> Evaluations {
+        Evaluations { counts: Some(counts), ..Evaluations::new(None) }
+    }
+
     /// Before the first fact. Without a symbol, all are evaluated.
     pub(crate) fn new(only: Option<Symbol>) -> Evaluations {
         Evaluations {
             only,
+            counts: None,
             asked: BTreeMap::new(),
             standings: BTreeMap::new(),
             newest: BTreeMap::new(),
@@ -296,6 +305,12 @@ impl Evaluations {
                     let view = View { head: row.head, values: &line.values, lot };
                     asked.why_not.see(long, &view);
                     line.input = Some(n);
+                    let counts = self.counts.as_mut().filter(|of| of.has(row.head.time));
+                    if let Some(counts) = counts
+                        && let Some(verdict) = asked.why_not.verdict(row.head.symbol)
+                    {
+                        counts.add(id, &verdict);
+                    }
                 }
             }
         }

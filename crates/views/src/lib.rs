@@ -2,9 +2,9 @@
 //!
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
 //! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
-//! [`why_not`], [`scan`], [`summary`], [`backtest`], [`sweep`], [`funnel`], [`calibrate`],
-//! [`trades`], [`reconcile`], [`stored_history`]; [`events`] and [`news`] describe facts in the
-//! sentences of [`sentences`].
+//! [`why_not`], [`scan`], [`scan_days`], [`summary`], [`backtest`], [`sweep`], [`funnel`],
+//! [`calibrate`], [`trades`], [`reconcile`], [`stored_history`]; [`events`] and [`news`] describe
+//! facts in the sentences of [`sentences`].
 //! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
 //! has the requests to trade by hand, [`external`] the signals of external programs, [`views`] the
 //! shapes of their responses, [`exit`] the exit codes, [`telemetry`] the metrics.
@@ -44,6 +44,7 @@ pub mod questions;
 pub mod reconcile;
 pub mod regimes;
 pub mod scan;
+pub mod scan_days;
 pub mod sentences;
 pub mod signals;
 mod silenced;

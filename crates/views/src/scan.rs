@@ -95,7 +95,7 @@ pub struct ScanView {
 
 impl ScanView {
     /// Orders rows, the nearest to a signal first.
-    fn order(&self, other: &ScanView) -> Ordering {
+    pub(crate) fn order(&self, other: &ScanView) -> Ordering {
         let distance = |of: &ScanView| of.failed.map(|failed| Distance { failed, gap: of.gap });
         let by_distance = match (distance(self), distance(other)) {
             (Some(one), Some(other)) => one.order(&other),
@@ -192,20 +192,8 @@ impl Seen {
     /// What a strategy says about a symbol.
     fn row(&self, close: &Close, (id, width): (&str, Timeframe), symbol: Symbol) -> ScanView {
         let verdict = self.strategies.verdict(id, symbol);
-        let mut row = ScanView {
-            close: close.time,
-            symbol,
-            strategy: id.to_owned(),
-            state: ScanState::Unjudged,
-            signal: None,
-            failed: None,
-            gap: None,
-            value: None,
-            bound: None,
-            bar: verdict.as_ref().map(|verdict| verdict.head.time),
-            why: String::new(),
-            conditions: Vec::new(),
-        };
+        let bar = verdict.as_ref().map(|verdict| verdict.head.time);
+        let mut row = ScanView { bar, ..ScanView::unjudged(close.time, id, symbol) };
         let unjudged = self.unjudged(close, (id, width), symbol, verdict.as_ref());
         match (unjudged, verdict) {
             (None, Some(verdict)) => row.judge(verdict),
@@ -250,6 +238,31 @@ impl Seen {
 }
 
 impl ScanView {
+    /// What a strategy says about the symbol of a bar, as of that bar.
+    pub(crate) fn of_bar(id: &str, verdict: Verdict) -> ScanView {
+        let (symbol, time) = (verdict.head.symbol, verdict.head.time);
+        let mut row = ScanView { bar: Some(time), ..ScanView::unjudged(time, id, symbol) };
+        row.judge(verdict);
+        row
+    }
+
+    fn unjudged(close: UtcMs, id: &str, symbol: Symbol) -> ScanView {
+        ScanView {
+            close,
+            symbol,
+            strategy: id.to_owned(),
+            state: ScanState::Unjudged,
+            signal: None,
+            failed: None,
+            gap: None,
+            value: None,
+            bound: None,
+            bar: None,
+            why: String::new(),
+            conditions: Vec::new(),
+        }
+    }
+
     /// Takes over what the values of a bar gave.
     fn judge(&mut self, verdict: Verdict) {
         let Verdict { lot, signal, judged, .. } = verdict;
@@ -298,4 +311,4 @@ impl ConditionView {
 
 #[cfg(test)]
 #[path = "scan_tests.rs"]
-mod tests;
+pub(crate) mod tests;

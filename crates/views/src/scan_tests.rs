@@ -15,8 +15,8 @@ const FEATURES: [&str; 4] = ["sma(10)@1m", "sma(30)@1m", "sma(2)@5m", "sma(3)@5m
 
 /// A journal of closes of the symbols `A` to `F`, and the strategies `sma_cross` on 1m and `wide`
 /// on 5m. `off` is configured, and not enabled.
-struct Journal {
-    facts: Vec<Fact<Body>>,
+pub(crate) struct Journal {
+    pub(crate) facts: Vec<Fact<Body>>,
     n: u64,
 }
 
@@ -59,7 +59,7 @@ impl Journal {
     }
 
     /// A close of some symbols. The values are the fast and the slow average of each symbol.
-    fn close(&mut self, minute: i64, missing: &str, values: &[(&str, f64, f64)]) {
+    pub(crate) fn close(&mut self, minute: i64, missing: &str, values: &[(&str, f64, f64)]) {
         let bars = values.iter().map(|(name, ..)| bar(name, minute - 1, 1)).collect();
         let missing = missing.split_terminator(' ').map(sym).collect();
         self.give(Body::Market(Market::close(minute * MINUTE, bars, missing)));
@@ -76,7 +76,7 @@ impl Journal {
     }
 
     /// The last rank has processed the close.
-    fn decided(&mut self, minute: i64) {
+    pub(crate) fn decided(&mut self, minute: i64) {
         self.say(800, equity(minute * MINUTE, "1000"));
     }
 
@@ -93,7 +93,7 @@ fn named(rows: &[ScanView]) -> String {
 
 /// Two closes: `A` crosses, `B` and `C` are below the slow average, `D` is above it as before, `E`
 /// has no slow average, and `F` has no bar.
-fn market() -> Journal {
+pub(crate) fn market() -> Journal {
     let mut market = Journal::new();
     let below = |name| (name, 90.0, 100.0);
     let first = [below("A"), below("B"), below("C"), ("D", 110.0, 100.0), ("E", 1.0, NAN)];

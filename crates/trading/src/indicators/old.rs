@@ -152,7 +152,7 @@ pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
         old_columns(timeframe, fast, slow).into_iter().take(2)
     });
     stage.configure(plan(texts));
-    let mut past = Vec::new();
+    let (mut past, mut closed) = (Vec::new(), UtcMs::MIN);
     for OldSeries { need: (timeframe, fast, slow), lines } in &old.series {
         let names = old_columns(*timeframe, *fast, *slow);
         let Some(series) = stage.of(*timeframe) else { continue };
@@ -161,10 +161,13 @@ pub(super) fn convert(bytes: &[u8]) -> Result<Indicators, String> {
         for (near, (symbol, line)) in lines.into_iter().enumerate() {
             let at = series.place(near, symbol);
             series.reached(at, line.last);
+            closed = closed.max(line.last.saturating_add(timeframe.ms()));
             series.adopt(at, &names[0], &state(&line.fast))?;
             series.adopt(at, &names[1], &state(&line.slow))?;
         }
     }
     stage.have_past(past.into_iter());
+    // A plan that is made before the next close counts its history from the last one.
+    stage.has_closed(closed);
     Ok(stage)
 }

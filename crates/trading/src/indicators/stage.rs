@@ -93,6 +93,11 @@ impl Indicators {
         self.past.extend(symbols);
     }
 
+    /// Sets the time of the last close, if there was one.
+    pub(super) fn has_closed(&mut self, time: UtcMs) {
+        self.closed.0 = self.closed.0.max(time);
+    }
+
     /// Applies history of a symbol: plan 0 is for all features, another plan for its waiting ones.
     fn loaded(&mut self, (symbol, timeframe, bars): (Symbol, Timeframe, &[Bar]), plan: u64) {
         if plan == 0 {

@@ -134,6 +134,7 @@ fn a_state_of_version_2_goes_on() {
     let mut stage = Indicators::default();
     let bytes = crate::testing::old_state(2, &old);
     stage.convert(2, &bytes).unwrap();
+    assert_eq!(stage.closed.0, 180_000, "a reload before the next close counts from here");
     assert_eq!(appended(&mut stage, 9, close(2, 500)), "plan: sma(1)@1m sma(2)@1m", "not newer");
     assert_eq!(appended(&mut stage, 10, close(3, 104)), "1m 104 103");
     assert!(stage.convert(2, &bytes[..9]).is_err());

@@ -1,6 +1,6 @@
 //! Describes a kind of strategy without its types, for the rest of the program.
 
-use super::setting::{self, Setting, Wrong};
+use super::setting::{self, Added, Setting, Wrong};
 use super::why_not::{AskedKind, WhyNot};
 use super::{Strategy, StrategyStage};
 use crate::stages::Make;
@@ -15,9 +15,12 @@ pub struct Kind {
     pub name: &'static str,
     /// Settings of the kind.
     pub settings: &'static [Setting],
-    /// Gives the default section, as a JSON object.
+    /// The settings that later versions added.
+    pub added: &'static [Added],
+    /// Gives the section of a new configuration that sets nothing, as a JSON object.
     pub defaults: fn() -> String,
-    /// Checks a section. Returns it as JSON with all defaults, the form for comparing and storing.
+    /// Checks a section. Returns it as JSON with all members, the form for comparing and storing.
+    /// Missing members have their defaults, but those of `added` their value before they existed.
     pub read: fn(&str) -> Result<String, Wrong>,
     /// Gives the default exit rules of its lots.
     pub exits: fn() -> ExitRules,
@@ -42,6 +45,7 @@ impl Kind {
         Kind {
             name: S::KIND,
             settings: S::SETTINGS,
+            added: S::ADDED,
             defaults: || text::<S>(&S::Section::default()),
             read: read::<S>,
             exits: S::exits,
@@ -73,9 +77,11 @@ pub(super) fn section<S: Strategy>(text: &str) -> Result<S::Section, Wrong> {
     let members: Map<String, Value> =
         serde_json::from_str(text).map_err(|e| wrong(e.to_string()))?;
     setting::check(S::SETTINGS, &members).map_err(wrong)?;
-    // Missing members get the defaults of the kind.
+    // Missing members get the defaults of the kind. A text without an added one is older: serde
+    // gives it the former value.
     let mut all: Map<String, Value> =
         serde_json::from_str(&self::text::<S>(&S::Section::default())).unwrap_or_default();
+    all.retain(|name, _| S::ADDED.iter().all(|added| added.name != name));
     all.extend(members);
     let section = serde_json::from_value(Value::Object(all)).map_err(|e| wrong(e.to_string()))?;
     S::check(&section)?;
@@ -98,7 +104,14 @@ mod tests {
             let mut named: Vec<&str> = kind.settings.iter().map(|setting| setting.name).collect();
             named.sort_unstable();
             assert_eq!(defaults.keys().collect::<Vec<_>>(), named, "{}", kind.name);
-            assert_eq!((kind.read)("{}").unwrap(), (kind.defaults)(), "{}", kind.name);
+            let all: Map<String, Value> =
+                serde_json::from_str(&(kind.read)("{}").unwrap()).unwrap();
+            for (name, value) in &all {
+                let added = kind.added.iter().any(|added| added.name == name);
+                assert!(added || *value == defaults[name], "{} {name}", kind.name);
+            }
+            assert_eq!(all.len(), defaults.len(), "{}", kind.name);
+            assert_eq!((kind.read)(&(kind.defaults)()).unwrap(), (kind.defaults)());
             assert!(!(kind.features)(&(kind.defaults)()).is_empty(), "{}", kind.name);
             let shared = super::super::of_every().map(|setting| setting.name);
             for reserved in ["kind", "enabled"].into_iter().chain(shared) {

@@ -65,6 +65,10 @@ fn addable<'a>(kind: &Kind, mut others: impl Iterator<Item = &'a Kind>) -> Resul
     let section = (kind.read)(&defaults).map_err(|wrong| {
         format!("it refuses its default settings: {}: change Default or check", wrong.text)
     })?;
+    (kind.read)("{}").map_err(|wrong| {
+        let text = "it refuses sections of versions before ADDED";
+        format!("{text}: {}: add #[serde(default)] to its members", wrong.text)
+    })?;
     let features = (kind.features)(&section);
     for feature in &features {
         Feature::check(feature).map_err(|why| format!("features: {why}"))?;
@@ -101,8 +105,11 @@ fn settings(kind: &Kind) -> Result<(), String> {
             return Err(format!("Section has no member {name}, which SETTINGS has"));
         }
     }
-    match defaults.keys().find(|name| !named.contains(name.as_str())) {
-        Some(name) => Err(format!("SETTINGS has no {name}, which is a member of Section")),
+    if let Some(name) = defaults.keys().find(|name| !named.contains(name.as_str())) {
+        return Err(format!("SETTINGS has no {name}, which is a member of Section"));
+    }
+    match kind.added.iter().find(|added| !named.contains(added.name)) {
+        Some(added) => Err(format!("SETTINGS has no {}, which ADDED has", added.name)),
         None => Ok(()),
     }
 }
@@ -110,7 +117,7 @@ fn settings(kind: &Kind) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strategy::{Form, Setting, TIMEFRAME};
+    use crate::strategy::{Added, Form, Setting, TIMEFRAME, Wrong};
 
     const STOP: Setting = Setting { name: "stop", form: Form::Flag, about: "" };
     const MORE: Setting = Setting { name: "more", form: Form::Flag, about: "" };
@@ -133,10 +140,19 @@ mod tests {
         let twice = [Kind { name: "mine", ..KINDS[0] }; 2];
         assert!(add(&twice).unwrap_err().contains("\"mine\" cannot be added: another kind has"));
         assert!(why(|kind| kind.defaults = || "null".to_owned()).contains("no named members"));
-        assert!(why(|kind| kind.settings = &[TIMEFRAME]).starts_with("SETTINGS has no fast"));
+        assert!(why(|kind| kind.settings = &[TIMEFRAME]).starts_with("SETTINGS has no confidence"));
         assert!(why(|kind| kind.settings = &[STOP]).starts_with("every strategy has a setting"));
         assert!(why(|kind| kind.settings = &[MORE]).starts_with("Section has no member more"));
         assert!(why(|kind| kind.settings = &[TIMEFRAME; 2]).ends_with("timeframe twice"));
+        let added = |kind: &mut Kind| kind.added = &[Added { name: "more", version: 7 }];
+        assert_eq!(why(added), "SETTINGS has no more, which ADDED has");
+        let older = |kind: &mut Kind| {
+            kind.read = |text: &str| match text {
+                "{}" => Err(Wrong { names: &[], text: "missing field".to_owned() }),
+                _ => (KINDS[0].read)(text),
+            }
+        };
+        assert!(why(older).ends_with("missing field: add #[serde(default)] to its members"));
         let wide = |kind: &mut Kind| kind.features = |_| vec!["sma(2)@1h".to_owned()];
         assert_eq!(why(wide), "features names none at 1m, so update never runs: add \"close@1m\"");
         let wrong = |kind: &mut Kind| kind.features = |_| vec!["smaa(2)@1m".to_owned()];

@@ -31,7 +31,7 @@ pub use edge::Edge;
 pub use kind::Kind;
 pub use kinds::{add, is_name, kind, kinds};
 pub use numbers::{ppm, saturating, show};
-pub use setting::{ENTRY, EXITS, Form, SIZE, Setting, TIMEFRAME, Wrong, of_every};
+pub use setting::{Added, ENTRY, EXITS, Form, SIZE, Setting, TIMEFRAME, Wrong, of_every};
 pub(crate) use settled::{Counted, counted_by_strategy};
 pub use sma_cross::SmaCross;
 pub use stage::StrategyStage;
@@ -83,6 +83,13 @@ pub trait Strategy: Send + 'static {
     const EXTERNAL: bool = false;
     /// Settings: the members of its section.
     const SETTINGS: &'static [Setting];
+    /// The settings that later versions added, in the order of their versions. They are the last
+    /// members of the section.
+    ///
+    /// Journals hold sections without them. Such a section has the value that `#[serde(default)]`
+    /// gives the member; a new configuration has that of the section's `Default`. So a kind can
+    /// change a formula, and no stored configuration changes its meaning.
+    const ADDED: &'static [Added] = &[];
     /// Typed settings, with their defaults.
     type Section: Clone + Debug + Default + PartialEq + Send + Serialize + DeserializeOwned;
     /// Memory of one symbol between updates.
@@ -326,7 +333,12 @@ pub fn affordable(
 /// newest of the retained ones.
 #[must_use]
 pub fn retained(before: &Settings, retained: &[Retained], after: &Settings) -> Vec<Retained> {
-    let mut all = retained.to_vec();
+    // Those of earlier versions may lack settings that their kind gained since.
+    let whole = |row: &Retained| {
+        let read = kind(&row.kind).and_then(|kind| (kind.read)(&row.settings).ok());
+        Retained { settings: read.unwrap_or_else(|| row.settings.clone()), ..row.clone() }
+    };
+    let mut all: Vec<Retained> = retained.iter().map(whole).collect();
     let mut ids: Vec<&String> = before.strategy.0.keys().chain(after.strategy.0.keys()).collect();
     ids.sort();
     ids.dedup();

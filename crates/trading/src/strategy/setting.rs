@@ -37,6 +37,15 @@ impl Setting {
     }
 }
 
+/// A setting that a kind gained after its first release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// Its name.
+    pub name: &'static str,
+    /// The first version of the kind that has it.
+    pub version: u16,
+}
+
 /// The allowed values of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {

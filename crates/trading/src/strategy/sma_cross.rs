@@ -3,10 +3,13 @@
 //! The first row with both averages only shows their order. A row without both is ignored. A
 //! position is also closed if the fast average is below the slow one without a seen cross. The
 //! averages then crossed while the supervisor had stopped the stage.
+//!
+//! The setting `confidence` chooses the formula of the confidence. Configurations before version 6
+//! lack it and keep the formula that they had.
 
 use super::conditions::{Condition, Conditions, first_lack};
-use super::numbers::{ppm, show};
-use super::setting::{Form, Setting, TIMEFRAME, Wrong};
+use super::numbers::{ppm, saturating, show};
+use super::setting::{Added, Form, Setting, TIMEFRAME, Wrong};
 use super::{Strategy, StrategySignal, View};
 use everwarm_domain::signal::Intent;
 use everwarm_domain::time::Timeframe;
@@ -26,20 +29,39 @@ pub struct Section {
     pub fast: u32,
     /// Length of the slow average, in bars.
     pub slow: u32,
+    /// Formula of the confidence.
+    #[serde(default)]
+    pub confidence: Formula,
 }
 
 impl Default for Section {
     fn default() -> Section {
-        Section { timeframe: Timeframe::M1, fast: 10, slow: 30 }
+        Section { timeframe: Timeframe::M1, fast: 10, slow: 30, confidence: Formula::Atr }
     }
 }
+
+/// How the confidence of a signal is computed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Formula {
+    /// The distance of the averages, relative to the slow one. Sections without the setting have
+    /// this formula.
+    #[default]
+    Averages,
+    /// x / (1 + x), where x is the distance of the close from the slow average, in average true
+    /// ranges.
+    Atr,
+}
+
+/// Bars of the average true range, the unit of confidence.
+const RANGE: u32 = 14;
 
 const BARS: Form = Form::Whole { least: 1, most: 1000 };
 
 impl Strategy for SmaCross {
     const KIND: &'static str = "sma_cross";
-    const VERSION: u16 = 5;
-    const CONVERTS: &'static [u16] = &[4];
+    const VERSION: u16 = 6;
+    const CONVERTS: &'static [u16] = &[4, 5];
     const SETTINGS: &'static [Setting] = &[
         TIMEFRAME,
         Setting {
@@ -48,7 +70,15 @@ impl Strategy for SmaCross {
             about: "Length of the fast average in bars. Less than `slow`.",
         },
         Setting { name: "slow", form: BARS, about: "Length of the slow average in bars." },
+        Setting {
+            name: "confidence",
+            form: Form::OneOf(&["averages", "atr"]),
+            about: "How confidence is computed. \"atr\": from the distance of the close from the \
+                    slow average, in average true ranges of 14 bars. \"averages\": from the \
+                    distance of the averages.",
+        },
     ];
+    const ADDED: &'static [Added] = &[Added { name: "confidence", version: 6 }];
     type Section = Section;
     /// Whether the fast average was below (-1), at (0) or above (1) the slow one.
     type Memory = Option<i8>;
@@ -67,7 +97,13 @@ impl Strategy for SmaCross {
     }
 
     fn features(section: &Section) -> Vec<String> {
-        [section.fast, section.slow].map(|n| format!("sma({n})@{}", section.timeframe)).to_vec()
+        let timeframe = section.timeframe;
+        let averages = [section.fast, section.slow].map(|n| format!("sma({n})@{timeframe}"));
+        let range = match section.confidence {
+            Formula::Averages => None,
+            Formula::Atr => Some(format!("atr({RANGE})@{timeframe}")),
+        };
+        averages.into_iter().chain(range).collect()
     }
 
     fn update(
@@ -76,7 +112,7 @@ impl Strategy for SmaCross {
         long: bool,
         view: &View<'_>,
     ) -> Option<StrategySignal> {
-        let [fast, slow] = *view.values else { return None };
+        let [fast, slow, ..] = *view.values else { return None };
         let now = stands(view)?;
         let before = before.replace(now)?;
         let late = long && now < 0;
@@ -90,8 +126,16 @@ impl Strategy for SmaCross {
             return None;
         }
         let (f, s) = show(fast, slow);
-        let reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
-        Some(StrategySignal::new(intent, distance_ppm(fast, slow), reason))
+        let mut reason = format!("sma{} {f} crossed {word} sma{} {s}", section.fast, section.slow);
+        let confidence_ppm = match section.confidence {
+            Formula::Averages => distance_ppm(fast, slow),
+            Formula::Atr => {
+                let (above, text) = ranges(view, slow);
+                reason.push_str(&text);
+                ppm(saturating(if intent == Intent::Open { above } else { -above }))
+            }
+        };
+        Some(StrategySignal::new(intent, confidence_ppm, reason))
     }
 
     fn conditions(
@@ -100,7 +144,7 @@ impl Strategy for SmaCross {
         long: bool,
         view: &View<'_>,
     ) -> Result<Conditions, String> {
-        let (Some(now), &[fast, slow]) = (stands(view), view.values) else {
+        let (Some(now), &[fast, slow, ..]) = (stands(view), view.values) else {
             let slow = section.slow;
             return Err(format!("the averages are not warm yet: the slow one needs {slow} bars"));
         };
@@ -144,12 +188,25 @@ fn no_cross(before: Option<i8>, now: i8, long: bool) -> String {
 
 /// Position of the fast average relative to the slow one; `None` if one is not defined.
 fn stands(view: &View<'_>) -> Option<i8> {
-    let [fast, slow] = *view.values else { return None };
+    let [fast, slow, ..] = *view.values else { return None };
     fast.partial_cmp(&slow).map(|order| match order {
         Ordering::Less => -1,
         Ordering::Equal => 0,
         Ordering::Greater => 1,
     })
+}
+
+/// How far the close is above the slow average, in average true ranges, and that in words. Not a
+/// number while the range has too few bars, or if neither moves.
+fn ranges(view: &View<'_>, slow: f64) -> (f64, String) {
+    let close = view.head.close.to_f64();
+    let above = (close - slow) / view.values.get(2).copied().unwrap_or(f64::NAN);
+    let (shown, _) = show(close, slow);
+    if above.is_nan() {
+        return (above, format!("; the range of {RANGE} bars is not known at {shown}"));
+    }
+    let side = if above < 0.0 { "below" } else { "above" };
+    (above, format!("; the close {shown} is {:.2} ATR {side} the slow one", above.abs()))
 }
 
 /// Distance of the averages relative to the slow one, in millionths, at most one million.
@@ -255,6 +312,53 @@ mod tests {
     fn bounds_its_confidence() {
         assert_eq!(distance_ppm(101.0, 100.0), 10_000);
         assert_eq!(distance_ppm(1000.0, 1.0), 1_000_000);
+    }
+
+    /// The signal of one row after a row on the other side, and the features of the section.
+    fn signalled(section: &Section, long: bool, close: i64, range: f64) -> StrategySignal {
+        let head = FeatureHead { symbol: sym("A"), time: 0, close: Price::e8(close * 100_000_000) };
+        let (fast, slow) = if long { (101.0, 102.0) } else { (101.0, 100.0) };
+        let values = [fast, slow, range];
+        let lot = crate::strategy::LotView::default();
+        let values = &values[..SmaCross::features(section).len()];
+        let view = View { head, values, lot };
+        SmaCross::update(section, &mut Some(if long { 1 } else { -1 }), long, &view).unwrap()
+    }
+
+    #[test]
+    fn the_close_counts_in_average_true_ranges_from_the_slow_average() {
+        let of = |long, close, range| {
+            let signal = signalled(&Section::default(), long, close, range);
+            (signal.confidence_ppm, signal.reason)
+        };
+        let (ppm, reason) = of(false, 103, 2.0);
+        let words = "sma10 101.00 crossed above sma30 100.00; the close 103.00 is 1.50 ATR above \
+                     the slow one";
+        assert_eq!((ppm, reason.as_str()), (600_000, words));
+        let (ppm, reason) = of(false, 99, 2.0);
+        assert!(ppm == 0 && reason.ends_with("the close 99.00 is 0.50 ATR below the slow one"));
+        let (ppm, reason) = of(false, 103, NAN);
+        assert!(ppm == 0 && reason.ends_with("the range of 14 bars is not known at 103.00"));
+        assert_eq!(of(true, 100, 2.0).0, 500_000, "a sell counts to the other side");
+        assert_eq!(of(true, 103, 2.0).0, 0);
+    }
+
+    #[test]
+    fn a_stored_configuration_without_the_formula_keeps_the_former_one() {
+        let kind = crate::strategy::kind("sma_cross").unwrap();
+        let stored = r#"{"fast":10,"slow":30,"timeframe":"1m"}"#;
+        let features = ["sma(10)@1m", "sma(30)@1m"];
+        // As a configuration has it, and as one carries it for positions opened before.
+        let read = (kind.read)(stored).unwrap();
+        for text in [stored, &read] {
+            assert_eq!((kind.features)(text), features, "{text}");
+            let section: Section = serde_json::from_str(text).unwrap();
+            let signal = signalled(&section, false, 103, 2.0);
+            let words = "sma10 101.00 crossed above sma30 100.00";
+            assert_eq!((signal.confidence_ppm, signal.reason.as_str()), (10_000, words));
+        }
+        let all = [&features[..], &["atr(14)@1m"]].concat();
+        assert_eq!((kind.features)(&(kind.defaults)()), all, "a new one has the new formula");
     }
 
     #[test]

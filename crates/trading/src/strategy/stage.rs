@@ -484,8 +484,8 @@ impl<S: Strategy> Stage for StrategyStage<S> {
         S::CONVERTS
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
-        self.state = old::convert(bytes)?;
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        self.state = old::convert(version, bytes)?;
         self.places.clear();
         Ok(())
     }

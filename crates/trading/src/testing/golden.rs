@@ -16,7 +16,8 @@ impl Series {
     pub fn read(path: &str, limit: usize) -> Series {
         let name = Path::new(path).file_name().unwrap().to_str().unwrap();
         let symbol = name.split('_').next().unwrap();
-        let price = |text: &str| Price::exact(dec(text)).unwrap();
+        // Some files have prices from floats, with more decimals than a price can have.
+        let price = |text: &str| Price::exact(dec(text).round_dp(18).normalize()).unwrap();
         let bar = |row: &Vec<String>| Bar {
             symbol: sym(symbol),
             open_time: row[0].parse().unwrap(),

@@ -2,6 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::scan::{TOP, TOP_MAX};
+use crate::scan_days::DAYS_MAX;
 use crate::summary::Period;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
@@ -79,6 +80,18 @@ impl Asked {
             return Err(bad(format!("top must be a number from 1 to {TOP_MAX}, not {top}")));
         }
         Ok(usize::try_from(top).unwrap_or(usize::MAX))
+    }
+
+    /// Number of days; 1 if it is not given.
+    ///
+    /// # Errors
+    /// It is no number in the range of a count of days.
+    pub fn days(&self) -> Result<u32, Failure> {
+        let days = self.parsed::<u32>("days", "a number of days")?.unwrap_or(1);
+        if !(1..=DAYS_MAX).contains(&days) {
+            return Err(bad(format!("days must be a number from 1 to {DAYS_MAX}, not {days}")));
+        }
+        Ok(days)
     }
 
     /// The requested page of a list.

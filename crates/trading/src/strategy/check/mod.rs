@@ -347,5 +347,8 @@ fn later_start(
 }
 
 #[cfg(test)]
+mod confidence_tests;
+
+#[cfg(test)]
 #[path = "check_tests.rs"]
 mod tests;
