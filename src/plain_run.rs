@@ -181,6 +181,7 @@ impl<'a> PlainRun<'a> {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         };
         self.input(now, Body::Venue(account))
     }

@@ -95,6 +95,7 @@ fn adjust(data: &Path) {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         }),
         Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() }),
     ];

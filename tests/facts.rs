@@ -223,6 +223,7 @@ fn venues() -> Vec<Venue> {
                 amount: odd(),
                 time: 3,
             }],
+            charge_ids: vec!["20260908::1".into()],
         },
         Venue::PanicTraded {
             trades: vec![PanicTrade {

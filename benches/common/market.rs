@@ -92,6 +92,7 @@ impl Tape {
                 unread: Vec::new(),
                 venue: VenueId::default(),
                 charges: Vec::new(),
+                charge_ids: Vec::new(),
             }),
         ]
     }

@@ -50,6 +50,7 @@ fn poison(data: &Path) {
             unread,
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         }),
         Body::Market(Market::close(time, bars.clone(), Vec::new())),
         Body::Market(Market::close(

@@ -228,11 +228,25 @@ fn bytes(value: &Value) -> Vec<u8> {
     serde_json::to_vec(value).unwrap()
 }
 
-/// What decoders let through of one minute of lies.
+fn account(read: &wire::Account, time: i64) -> Body {
+    let (balances, unread) = map::balances(&read.balances, false);
+    Body::Venue(Venue::Account {
+        life: 1,
+        time,
+        balances,
+        open: Vec::new(),
+        unread,
+        venue: VenueId::default(),
+        charges: Vec::new(),
+        charge_ids: Vec::new(),
+    })
+}
+
 fn number(order: Option<&everwarm_trading::orders::order_states::Order>) -> Option<u64> {
     order?.venue_order_id.as_ref()?.as_str().parse().ok()
 }
 
+/// What decoders let through of one minute of lies.
 fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
     let open_time = START + minute * MINUTE;
     desk.time = open_time + MINUTE;
@@ -244,13 +258,7 @@ fn minute(desk: &mut Desk, dice: &mut Dice, minute: i64, refused: &mut u32) {
     }
     if dice.roll(10) == 0 {
         match decode::<wire::Account>("account", &bytes(&balances(dice))) {
-            Ok(account) => {
-                let (balances, unread) = map::balances(&account.balances, false);
-                let (life, time, open, venue) = (1, desk.time, Vec::new(), VenueId::default());
-                let charges = Vec::new();
-                let account = Venue::Account { life, time, balances, open, unread, venue, charges };
-                desk.give(Body::Venue(account));
-            }
+            Ok(read) => desk.give(account(&read, desk.time)),
             Err(_) => *refused += 1,
         }
     }
@@ -354,6 +362,7 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
                 unread,
                 venue: VenueId::default(),
                 charges: Vec::new(),
+                charge_ids: Vec::new(),
             })
         }
         _ if living.is_empty() => Body::Operator(Operator::Clock { time: desk.time }),
@@ -429,6 +438,7 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
         unread,
         venue: VenueId::default(),
         charges: Vec::new(),
+        charge_ids: Vec::new(),
     }));
     let mut sides = Vec::new();
     for (at, price) in (1..).zip(["50000", "49900", "49800", "52000", "53000", "600"]) {

@@ -70,6 +70,7 @@ fn facts() -> Vec<Body> {
             unread: vec!["JUNK".into()],
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         }),
         Body::Venue(Venue::Reported(report)),
         Body::Venue(Venue::Sent { attempts: vec![attempt] }),

@@ -479,6 +479,7 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
                 unread,
                 venue: VenueId::default(),
                 charges: Vec::new(),
+                charge_ids: Vec::new(),
             }),
         )
     };

@@ -25,7 +25,7 @@
 //! first.
 //!
 //! The venue may take fees that no fill reports. If the cash lacks exactly the sum of the last
-//! ones, they are booked: cash and equity fall. They are a loss of no lot.
+//! ones, they are booked: cash and equity fall. They are a loss of no lot. Each is booked once.
 //!
 //! An implausible balance changes nothing: the last known balance stays. If the asset is ours, it
 //! is a conflict until the balance can be read.
@@ -45,12 +45,14 @@
 //! Over 500 lines: one stage with its state; its arithmetic lies in its folder.
 
 mod booking;
+mod charges;
 mod facts;
 mod position;
 
 use super::decide::BEFORE_LOTS as BEFORE_LOTS_OF_DECISION;
 use super::instruments::Instruments;
 use super::risk::sizing;
+use charges::{Charged, Charges};
 use everwarm_domain::bounds::AMOUNT_MAX;
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
@@ -59,8 +61,9 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::{self, Decimal, Price};
-use everwarm_domain::order::{Balance, Charge, Side};
+use everwarm_domain::order::{Balance, Side};
 use everwarm_domain::settings::Settings;
+use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_kernel::state;
@@ -68,7 +71,11 @@ use position::Position;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
+/// The last version without a memory of booked charges: its version, its format, its type.
+const BEFORE_CHARGES: (u16, u8, u64) = (LOTS_FROM, 3, 0x612e_a94f_ed9e_e457);
+/// The version that remembers them.
+const VERSION: u16 = LOTS_FROM + 1;
 /// Format of the last version without lots, which lacks the later members.
 const FORMAT_BEFORE_LOTS: u8 = 2;
 /// The last version without lots. Its saved states are converted.
@@ -129,6 +136,9 @@ pub struct Ledger {
     at: u64,
     #[serde(skip)]
     closed: u64,
+    /// The charges that were booked or were taken before the books began.
+    #[serde(default)]
+    charged: Charged,
 }
 
 /// An adjustment: the asset, the part of the books, the amount, and its value in quote units.
@@ -229,10 +239,21 @@ impl Ledger {
         assets.into_iter().map(line).collect()
     }
 
-    fn account(&mut self, n: u64, balances: &[Balance], unread: &[String], charges: &[Charge]) {
+    fn account(
+        &mut self,
+        (n, time): (u64, UtcMs),
+        balances: &[Balance],
+        unread: &[String],
+        charges: Charges<'_>,
+    ) {
         let (theirs, unread) = believed(balances, unread);
+        self.charged.listed(time, charges);
         let conflicts = if self.quote.is_none() {
-            self.baseline(theirs, &unread, balances.len())
+            let conflicts = self.baseline(theirs, &unread, balances.len());
+            if self.quote.is_some() {
+                self.charged.began(charges);
+            }
+            conflicts
         } else {
             self.compare(&theirs, &unread, charges)
         };
@@ -271,7 +292,7 @@ impl Ledger {
         &mut self,
         theirs: &BTreeMap<&str, Decimal>,
         unread: &BTreeSet<&str>,
-        charges: &[Charge],
+        charges: Charges<'_>,
     ) -> Vec<Conflict> {
         self.pay(theirs, unread, charges);
         let ours = self.ours();
@@ -329,31 +350,6 @@ impl Ledger {
         }
         (self.missing, self.aside) = (missing, aside);
         conflicts
-    }
-
-    /// Takes the last charges from the cash, if they are exactly what it lacks.
-    fn pay(
-        &mut self,
-        theirs: &BTreeMap<&str, Decimal>,
-        unread: &BTreeSet<&str>,
-        charges: &[Charge],
-    ) {
-        let Some(quote) = self.quote.as_deref().filter(|quote| !unread.contains(quote)) else {
-            return;
-        };
-        let amount = |of: &BTreeMap<String, Decimal>| of.get(quote).copied().unwrap_or_default();
-        let ours = self.ours().get(quote).copied().unwrap_or_default();
-        let expected = ours.saturating_add(amount(&self.foreign));
-        let theirs = theirs.get(quote).copied().unwrap_or_default();
-        let lacks = expected.saturating_sub(theirs).saturating_sub(amount(&self.aside));
-        let mut sum = Decimal::ZERO;
-        let paid = charges.iter().rev().filter(|charge| charge.asset == quote).any(|charge| {
-            sum = sum.saturating_add(charge.amount);
-            sum == lacks
-        });
-        if paid && lacks > Decimal::ZERO {
-            shrink(&mut self.cash, lacks);
-        }
     }
 
     fn resolved(&mut self, key: Key, conflict: &Conflict, accept: Accept) {
@@ -414,7 +410,7 @@ impl Stage for Ledger {
     type Body = Body;
 
     fn version(&self) -> u16 {
-        LOTS_FROM
+        VERSION
     }
 
     fn rank(&self) -> Rank {
@@ -468,8 +464,9 @@ impl Stage for Ledger {
                     self.settings = settings;
                 }
             }
-            Body::Venue(Venue::Account { balances, unread, charges, .. }) => {
-                self.account(fact.key.n, balances, unread, charges);
+            Body::Venue(Venue::Account { time, balances, unread, charges, charge_ids, .. }) => {
+                let charges = Charges { rows: charges, ids: charge_ids };
+                self.account((fact.key.n, *time), balances, unread, charges);
             }
             Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
                 if client_id.is_panic() =>
@@ -558,10 +555,14 @@ impl Stage for Ledger {
     }
 
     fn converts(&self) -> &'static [u16] {
-        &[BEFORE_LOTS]
+        &[BEFORE_LOTS, BEFORE_CHARGES.0]
     }
 
-    fn convert(&mut self, _: u16, bytes: &[u8]) -> Result<(), String> {
+    fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
+        if version == BEFORE_CHARGES.0 {
+            *self = state::grown(BEFORE_CHARGES.1, BEFORE_CHARGES.2, bytes)?;
+            return Ok(());
+        }
         *self = state::load(FORMAT_BEFORE_LOTS, bytes)?;
         self.positions.iter_mut().for_each(|(_, position)| position.all_to_first());
         Ok(())

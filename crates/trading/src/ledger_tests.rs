@@ -1,11 +1,13 @@
 //! Tests the ledger with tables of fills, equity and accounts.
+//!
+//! Over 500 lines: one stage, one test a promise.
 
 use super::*;
 use crate::testing::{
     close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
 };
 use everwarm_domain::id::VenueId;
-use everwarm_domain::order::VenueFill;
+use everwarm_domain::order::{Charge, VenueFill};
 
 fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
     let balance = |(asset, free): &(&str, &str)| Balance {
@@ -21,14 +23,26 @@ fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
     charged(ledger, n, all, &[])
 }
 
-/// The same for an account of which the venue took these amounts of an asset, the last one last.
+/// The same for an account of which the venue took these amounts of an asset, the last one last. An
+/// older version reads it, so they have no ids.
 fn charged(ledger: &mut Ledger, n: u64, all: &[(&str, &str)], charges: &[(&str, &str)]) -> String {
-    let (life, time, open) = (1, 0, Vec::new());
+    charged_at(ledger, (n, 0), all, charges, Vec::new())
+}
+
+/// The same at a time, with ids of the charges.
+fn charged_at(
+    ledger: &mut Ledger,
+    (n, time): (u64, UtcMs),
+    all: &[(&str, &str)],
+    charges: &[(&str, &str)],
+    charge_ids: Vec<String>,
+) -> String {
+    let (life, open) = (1, Vec::new());
     let charge = |(amount, asset): &(&str, &str)| Charge {
         what: "REG".to_owned(),
         asset: (*asset).to_owned(),
         amount: dec(amount),
-        time,
+        time: 0,
     };
     let account = Venue::Account {
         life,
@@ -38,6 +52,7 @@ fn charged(ledger: &mut Ledger, n: u64, all: &[(&str, &str)], charges: &[(&str, 
         unread: Vec::new(),
         venue: VenueId::default(),
         charges: charges.iter().map(charge).collect(),
+        charge_ids,
     };
     let facts = facts_of(ledger, &input(n, Body::Venue(account)));
     assert!(facts.is_empty(), "the orders are compared first");
@@ -422,4 +437,77 @@ fn fees_that_no_fill_reports_are_booked_if_they_are_exactly_what_the_cash_lacks(
     // They are a loss, no adjustment.
     let equity = words(&facts_of(&mut ledger, &input(11, close("BTCUSDT", 1, 100))));
     assert_eq!(equity, "equity 9999.94 cash 9999.94");
+}
+
+/// Dollars in place of `USDT`, and charges as (id, amount).
+fn named(ledger: &mut Ledger, at: (u64, UtcMs), usdt: &str, charges: &[(&str, &str)]) -> String {
+    let all = [("BNB", "2"), ("BTC", "0.5"), ("USDT", usdt)];
+    let (ids, amounts): (Vec<_>, Vec<_>) =
+        charges.iter().map(|(id, amount)| ((*id).to_owned(), (*amount, "USDT"))).unzip();
+    let words = charged_at(ledger, at, &all, &amounts, ids);
+    words.replace(" foreign [2 BNB, 0.5 BTC]", "")
+}
+
+fn lacks(ours: &str, theirs: &str) -> String {
+    let conflict = format!("{ours} USDT: {ours} ours and 0 foreign / {theirs} USDT");
+    format!("cash {ours} conflicts [{conflict}]")
+}
+
+/// A ledger whose books begin with an account that lists a charge.
+fn begun(charge: (&str, &str)) -> Ledger {
+    let mut ledger = Ledger::default();
+    facts_of(&mut ledger, &input(1, configured(&Settings::default())));
+    let rules = vec![instrument("BTCUSDT")];
+    facts_of(&mut ledger, &input(2, Body::Market(Market::Instruments { rules })));
+    assert_eq!(named(&mut ledger, (3, 0), "10000", &[charge]), "cash 10000 conflicts []");
+    ledger
+}
+
+#[test]
+fn a_charge_is_booked_once_and_a_second_lack_of_its_amount_is_a_difference() {
+    let mut ledger = begun(("before", "0.05"));
+    let (before, reg, taf) = (("before", "0.05"), ("a", "0.03"), ("b", "0.01"));
+    let list = [before, reg, taf];
+    assert_eq!(named(&mut ledger, (4, 1), "9999.96", &list), "cash 9999.96 conflicts []");
+    // The venue still lists them. The same amounts are missing once more, in all their sums.
+    for (n, theirs) in [(5, "9999.95"), (6, "9999.92"), (7, "9999.91")] {
+        assert_eq!(named(&mut ledger, (n, 1), theirs, &list), lacks("9999.96", theirs));
+    }
+    // A restart forgets nothing.
+    let mut again = Ledger::default();
+    again.load(&ledger.save()).unwrap();
+    assert_eq!(named(&mut again, (8, 1), "9999.92", &list), lacks("9999.96", "9999.92"));
+    // A new charge of the same amount is another charge. A row that comes twice counts once.
+    let new = [before, reg, taf, ("c", "0.03"), ("c", "0.03")];
+    assert_eq!(named(&mut again, (9, 1), "9999.90", &new), lacks("9999.96", "9999.9"));
+    assert_eq!(named(&mut again, (10, 1), "9999.93", &new), "cash 9999.93 conflicts []");
+    assert_eq!(named(&mut again, (11, 1), "9999.90", &new), lacks("9999.93", "9999.9"));
+}
+
+#[test]
+fn a_booked_charge_stays_in_the_memory_as_long_as_the_venue_may_list_it() {
+    const DAY: i64 = everwarm_domain::time::DAY;
+    let mut ledger = begun(("before", "0.05"));
+    let reg = ("a", "0.03");
+    assert_eq!(named(&mut ledger, (4, 1), "9999.97", &[reg]), "cash 9999.97 conflicts []");
+    // It was missing from one list.
+    assert_eq!(named(&mut ledger, (5, DAY), "9999.97", &[]), "cash 9999.97 conflicts []");
+    assert_eq!(named(&mut ledger, (6, DAY), "9999.94", &[reg]), lacks("9999.97", "9999.94"));
+    // The memory ends after the list.
+    assert_eq!(named(&mut ledger, (7, 15 * DAY), "9999.94", &[reg]), lacks("9999.97", "9999.94"));
+    let full = ledger.save().len();
+    assert_eq!(named(&mut ledger, (8, 15 * DAY), "9999.97", &[]), "cash 9999.97 conflicts []");
+    assert!(ledger.save().len() < full, "it keeps nothing for ever");
+}
+
+#[test]
+fn a_state_without_a_memory_of_charges_is_read() {
+    let mut ledger = begun(("before", "0.05"));
+    ledger.charged = Charged::default();
+    let (version, format, of) = BEFORE_CHARGES;
+    // The memory is the last member; empty, it is one byte.
+    let before = crate::testing::rewritten(&ledger.save(), (format, of), 1);
+    let mut read = Ledger::default();
+    read.convert(version, &before).unwrap();
+    assert_eq!(read.save(), ledger.save());
 }

@@ -68,7 +68,9 @@ fn account(books: &mut Books, btc: &str, usdt: &str) -> Vec<Conflict> {
     let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
     let (open, unread) = (Vec::new(), Vec::new());
     let (time, venue, charges) = (0, VenueId::default(), Vec::new());
-    let account = Venue::Account { life: 1, time, balances, open, unread, venue, charges };
+    let charge_ids = Vec::new();
+    let account =
+        Venue::Account { life: 1, time, balances, open, unread, venue, charges, charge_ids };
     let n = next();
     facts_of(books, &input(n, Body::Venue(account)));
     let compared = Order::Compared { life: 1, conflicts: Vec::new() };
@@ -325,7 +327,7 @@ fn a_state_without_lots_is_read_as_that_of_the_one_strategy_there_was() {
     let mut new = Books::default();
     new.convert(2, &old.save_before_lots()).unwrap();
     new.check();
-    assert_eq!(new.converts(), [2]);
+    assert_eq!(new.converts(), [2, 3]);
     assert_eq!(new.save(), old.save(), "the facts and the conversion lead to the same");
     let appended = lots_after(&mut new, "b", Side::Buy, "100", "1");
     assert_eq!(appended, "b 1 for 100");
@@ -467,7 +469,9 @@ fn two_sales_together_sell_no_more_than_the_account_has() {
     let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
     let (open, unread) = (Vec::new(), Vec::new());
     let (time, venue, charges) = (0, VenueId::default(), Vec::new());
-    let account = Venue::Account { life: 1, time, balances, open, unread, venue, charges };
+    let charge_ids = Vec::new();
+    let account =
+        Venue::Account { life: 1, time, balances, open, unread, venue, charges, charge_ids };
     facts_of(&mut stage, &input(5, Body::Venue(account)));
     facts_of(&mut stage, &fact(5, 800, reconciled(1, "9000")));
     let appended = decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)]);

@@ -227,9 +227,9 @@ pub struct AccountPicture {
     pub balances: Vec<Balance>,
     /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
-    /// The last amounts that the venue took and that no fill reports, by time. Empty where fills
-    /// report every fee.
-    pub charges: Vec<Charge>,
+    /// The last amounts that the venue took and that no fill reports, by time, each with an id of
+    /// its own. Empty where fills report every fee.
+    pub charges: Vec<(String, Charge)>,
 }
 
 /// A trade of the account.

@@ -1,4 +1,6 @@
 //! The account compared with the books: both sides, conflicts, and how an operator resolves them.
+//!
+//! Over 500 lines: one view with its tests.
 
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
@@ -430,7 +432,16 @@ mod tests {
             let balances = [("BTC", "3"), ("USDT", "500")].map(balance).to_vec();
             let (open, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
             let venue = VenueId::default();
-            Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue, charges })
+            Body::Venue(Venue::Account {
+                life: 1,
+                time,
+                balances,
+                open,
+                unread,
+                venue,
+                charges,
+                charge_ids: Vec::new(),
+            })
         };
         let shown = |view: &ReconcileView| {
             let btc = view.balances.iter().find(|row| row.asset == "BTC").unwrap();
@@ -479,6 +490,7 @@ mod tests {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         });
         let facts = [changed(OrderStatus::Open), account, changed(OrderStatus::Cancelled)];
         let facts = (1..).zip(facts).map(|(n, body)| fact(n, 0, body)).collect();

@@ -198,6 +198,7 @@ fn account() -> Body {
         unread: Vec::new(),
         venue: VenueId::default(),
         charges: Vec::new(),
+        charge_ids: Vec::new(),
     })
 }
 

@@ -229,21 +229,22 @@ impl AlpacaClient {
 
     /// The last fees, by time. One that cannot be read is left out: if it was taken, the account
     /// differs from the books.
-    async fn charges(&self) -> Result<Vec<Charge>, VenueError> {
+    async fn charges(&self) -> Result<Vec<(String, Charge)>, VenueError> {
         let after = encoded(&before(self.now().saturating_sub(FEE_DAYS * DAY))?);
         let kind = "/v2/account/activities/FEE";
         let path = format!("{kind}?direction=desc&page_size={FILLS}&after={after}");
         let rows: Vec<Box<RawValue>> = self.get(path).await?;
-        let mut charges = Vec::with_capacity(rows.len().min(FILLS));
+        let mut charges: Vec<(String, Charge)> = Vec::with_capacity(rows.len().min(FILLS));
         // The venue's order within a time is kept, the oldest first.
         for row in rows.iter().take(FILLS).rev() {
             let fee = decode::<Fee>("fee", row.get().as_bytes());
-            match fee.and_then(|fee| map::charge(&fee)) {
+            match fee.and_then(|fee| Ok(map::charge(&fee)?.map(|charge| (fee.id, charge)))) {
                 Ok(charge) => charges.extend(charge),
                 Err(why) => tracing::warn!(why, "left out a fee"),
             }
         }
-        charges.sort_by_key(|charge: &Charge| charge.time);
+        charges.sort_by_key(|(_, charge)| charge.time);
+        map::name_charges(&mut charges);
         Ok(charges)
     }
 

@@ -27,6 +27,8 @@ pub const ZONE: &str = "America/New_York";
 /// Decimals of a price in an order from one dollar on:
 /// <https://docs.alpaca.markets/docs/orders-at-alpaca#sub-penny-increments-for-limit-orders>.
 const PRICE_DECIMALS: u32 = 2;
+/// Longest id of a fee, bytes. The venue's have about 54.
+const CHARGE_ID_MAX: usize = 128;
 
 /// The body of a new order. Without a time in force, a market order lasts for the session, and any
 /// other order until it is cancelled.
@@ -209,6 +211,9 @@ pub fn charge(fee: &Fee) -> Result<Option<Charge>, String> {
     if fee.status.as_deref().is_some_and(|status| status != "executed") {
         return Ok(None);
     }
+    if fee.id.len() > CHARGE_ID_MAX {
+        return Err(wrong("its id is too long"));
+    }
     if let Some(currency) = fee.currency.as_deref().filter(|currency| *currency != QUOTE) {
         return Err(wrong(&format!("it is in {:?}, not in {QUOTE}", short(currency))));
     }
@@ -223,6 +228,17 @@ pub fn charge(fee: &Fee) -> Result<Option<Charge>, String> {
     };
     let amount = -fee.net_amount.normalize();
     Ok(Some(Charge { what, asset: QUOTE.to_owned(), amount, time }))
+}
+
+/// Gives each charge without an id one of its own: when and what it was, and how many equal ones
+/// came before it.
+pub fn name_charges(charges: &mut [(String, Charge)]) {
+    for at in 0..charges.len() {
+        let (known, rest) = charges.split_at_mut(at);
+        let Some((id, charge)) = rest.first_mut().filter(|(id, _)| id.is_empty()) else { continue };
+        let equal = known.iter().filter(|(_, other)| other == charge).count();
+        *id = format!("{} {} {} #{}", charge.time, charge.what, charge.amount, equal + 1);
+    }
 }
 
 fn cash(account: &Account) -> Result<Balance, String> {

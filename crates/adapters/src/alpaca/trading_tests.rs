@@ -433,6 +433,7 @@ async fn an_account_has_the_fees_that_were_taken_by_time() {
         fee
     };
     let mut bare = fee(0, "CAT", "-0.01");
+    bare["id"] = json!("");
     for member in ["created_at", "status", "currency"] {
         bare.as_object_mut().unwrap().remove(member);
     }
@@ -452,11 +453,15 @@ async fn an_account_has_the_fees_that_were_taken_by_time() {
     server.play(200, &[], "[]");
     server.play(200, &[], &json!(rows).to_string());
     let picture = it.account().await.unwrap();
-    let shown = picture.charges.iter().map(|it| format!("{} {} {}", it.what, it.amount, it.asset));
+    let shown =
+        picture.charges.iter().map(|(_, it)| format!("{} {} {}", it.what, it.amount, it.asset));
     assert_eq!(
         shown.collect::<Vec<_>>(),
         ["CAT of 2026-01-02 0.01 USD", "TAF of 2026-01-02 0.01 USD", "REG of 2026-01-02 0.03 USD"]
     );
+    let ids: Vec<&str> = picture.charges.iter().map(|(id, _)| id.as_str()).collect();
+    let made = "1767312000000 CAT of 2026-01-02 0.01 #1";
+    assert_eq!(ids, [made, "20260102000000000::2", "20260102000000000::7"]);
     let (asked, _) = server.asked().remove(2);
     assert!(asked.contains("/v2/account/activities/FEE?direction=desc"), "{asked}");
 }

@@ -108,6 +108,7 @@ pub struct Position {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Fee {
     /// Its id: the date, then a number.
+    #[serde(default)]
     pub id: String,
     /// `REG`, `TAF`, `CAT` or another one.
     #[serde(default)]

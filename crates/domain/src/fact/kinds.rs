@@ -482,7 +482,7 @@ impl Body {
                 Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::Absent { .. } => 2 * TEXT,
                 Venue::Account { balances, open, charges, .. } => {
                     let flat = size_of_val(balances.as_slice()) + size_of_val(open.as_slice());
-                    let charged = size_of_val(charges.as_slice()) + 2 * charges.len() * TEXT;
+                    let charged = size_of_val(charges.as_slice()) + 3 * charges.len() * TEXT;
                     flat + charged + (balances.len() + open.len()) * TEXT
                 }
                 Venue::PanicTraded { trades, .. } => {

@@ -111,6 +111,10 @@ pub enum Venue {
         /// The last amounts that the venue took and that no fill reports, by time.
         #[serde(default)]
         charges: Vec<Charge>,
+        /// The venue's ids of these charges, in their order. Empty: an older version read them, and
+        /// the ledger books a charge as often as the cash lacks it.
+        #[serde(default)]
+        charge_ids: Vec<String>,
     },
     /// Trades of `everwarm panic`. They are fetched when the books do not explain a balance. A
     /// trade may be reported again and counts once.

@@ -28,8 +28,8 @@ pub struct Picture {
     pub balances: Vec<Balance>,
     /// Assets with implausible balances, by name.
     pub unread: Vec<String>,
-    /// The last amounts that the venue took and that no fill reports.
-    pub charges: Vec<Charge>,
+    /// The last amounts that the venue took and that no fill reports, with their ids.
+    pub charges: Vec<(String, Charge)>,
     /// Open orders with their filled quantities, by id.
     open: Vec<(ClientOrderId, Symbol, Decimal)>,
 }
@@ -48,7 +48,7 @@ impl Picture {
         balances.sort_by(|a, b| a.asset.cmp(&b.asset));
         // Older ones were compared before.
         let since = venue.now().saturating_sub(CHARGES_MS);
-        charges.retain(|charge| charge.time >= since);
+        charges.retain(|(_, charge)| charge.time >= since);
         Ok(Picture { balances, unread, charges, open })
     }
 

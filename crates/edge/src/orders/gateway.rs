@@ -283,7 +283,7 @@ impl State {
         match self.next_task(now)? {
             Due::Now(task) => {
                 self.rest(Rest::Busy);
-                self.start_round(me, task);
+                self.start_round(me, *task);
             }
             Due::Held(wait) => {
                 self.rest(Rest::Busy);
@@ -363,6 +363,7 @@ impl State {
                 let open = picture.open();
                 let Picture { balances, unread, charges, .. } = picture;
                 let searches = outgoing.expected.searches(&balances, &[]);
+                let (charge_ids, charges) = charges.into_iter().unzip();
                 let account = Venue::Account {
                     life,
                     time,
@@ -371,6 +372,7 @@ impl State {
                     unread,
                     venue: self.world.venue.id(),
                     charges,
+                    charge_ids,
                 };
                 if searches.is_empty() {
                     let account = vec![Body::Venue(account)];
@@ -437,7 +439,7 @@ impl State {
         let is_exit = |to_send: &ToSend| to_send.intent.side == Side::Sell;
         let exits = due.iter().any(is_exit);
         match self.schedule.next(wall(), !asks.is_empty(), exits, !due.is_empty()) {
-            NextRequest::Ask => Ok(Due::Now(self.ask(asks, now))),
+            NextRequest::Ask => Ok(Due::Now(Box::new(self.ask(asks, now)))),
             NextRequest::Exits => {
                 due.retain(is_exit);
                 self.announce_sends(due, now)
@@ -479,7 +481,7 @@ impl State {
             outgoing.orders.asked(&ask.client_id, now);
         }
         let (expected, applied) = (Box::new(outgoing.expected.clone()), applied(&outgoing.orders));
-        Due::Now(RoundTask::Reconcile { life, asks, known, patient, expected, applied })
+        Due::Now(Box::new(RoundTask::Reconcile { life, asks, known, patient, expected, applied }))
     }
 
     /// Appends a response for announced requests that have none and for which no round waits. Also

@@ -74,7 +74,7 @@ impl Flight {
 /// What the gateway has to do.
 pub enum Due {
     /// This task, now.
-    Now(RoundTask),
+    Now(Box<RoundTask>),
     /// Something, after this wall time, milliseconds.
     Held(UtcMs),
     /// Nothing.
@@ -544,6 +544,7 @@ async fn reconcile_account(
         }
     }
     let time = world.now();
+    let (charge_ids, charges) = charges.into_iter().unzip();
     bodies.push(Body::Venue(Venue::Account {
         life,
         time,
@@ -552,6 +553,7 @@ async fn reconcile_account(
         unread,
         venue: world.venue.id(),
         charges,
+        charge_ids,
     }));
     Ok(())
 }

@@ -311,6 +311,7 @@ mod tests {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         };
         expected.fold(&input(n, Body::Venue(account)));
         let conflict = |about: &&str| Conflict {

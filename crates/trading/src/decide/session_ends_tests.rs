@@ -120,7 +120,16 @@ fn nothing_more_is_sold_of_what_panic_sells_at_the_opening() {
         let balances = vec![Balance { asset, free, locked }];
         let open = open.iter().map(of).collect();
         let (unread, venue, charges) = (Vec::new(), VenueId::default(), Vec::new());
-        let account = Venue::Account { life: 1, time: 0, balances, open, unread, venue, charges };
+        let account = Venue::Account {
+            life: 1,
+            time: 0,
+            balances,
+            open,
+            unread,
+            venue,
+            charges,
+            charge_ids: Vec::new(),
+        };
         facts_of(stage, &input(n, Body::Venue(account)));
         exits(stage, &fact(n, 800, reconciled(1, "9000")))
     };

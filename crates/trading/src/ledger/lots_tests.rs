@@ -51,6 +51,7 @@ impl Books {
             unread,
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         }));
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
         facts_of(&mut self.ledger, &fact(self.n, 700, Body::Order(compared)));

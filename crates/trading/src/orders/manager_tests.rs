@@ -89,6 +89,7 @@ fn account(time: i64, open: &[(&str, &str)]) -> Body {
         unread: Vec::new(),
         venue: VenueId::default(),
         charges: Vec::new(),
+        charge_ids: Vec::new(),
     })
 }
 

@@ -46,7 +46,16 @@ fn open_orders_of_others_halt_trading_only_if_the_configuration_says_so() {
         let (balances, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
         let venue = VenueId::default();
         let time = 0;
-        Body::Venue(Venue::Account { life: 1, time, balances, open, unread, venue, charges })
+        Body::Venue(Venue::Account {
+            life: 1,
+            time,
+            balances,
+            open,
+            unread,
+            venue,
+            charges,
+            charge_ids: Vec::new(),
+        })
     };
     let mut stage = with(Risk::default());
     assert_eq!(appended(&mut stage, 0, account(&["web_1"])), "", "by default they are ignored");

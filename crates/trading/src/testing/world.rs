@@ -125,6 +125,7 @@ impl World {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         }));
     }
 

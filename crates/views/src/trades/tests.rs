@@ -179,7 +179,16 @@ impl Books {
         let balances = balances.iter().map(balance).collect();
         let (open, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
         let venue = VenueId::default();
-        let account = Venue::Account { life: 1, time: 0, balances, open, unread, venue, charges };
+        let account = Venue::Account {
+            life: 1,
+            time: 0,
+            balances,
+            open,
+            unread,
+            venue,
+            charges,
+            charge_ids: Vec::new(),
+        };
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
         self.give(vec![(0, Body::Venue(account)), (700, Body::Order(compared))]);
     }

@@ -61,7 +61,8 @@ impl State {
             return Ok(Due::Held(HOLD_MS));
         }
         // An order that is withdrawn by an input meanwhile is not sent: check again.
-        Ok(self.announce_due(due, now)?.map_or(Due::Held(0), Due::Now))
+        let task = self.announce_due(due, now)?;
+        Ok(task.map_or(Due::Held(0), |task| Due::Now(Box::new(task))))
     }
 
     /// Appends `Requested` for each order that is to be cancelled.
@@ -85,7 +86,7 @@ impl State {
         let facts = requests.iter().map(fact).collect();
         let Some(row) = self.append_seen(now, facts)? else { return Ok(Due::Held(0)) };
         let known = Known::of(self.outgoing.stage());
-        Ok(Due::Now(RoundTask::Cancel { requests, row, known }))
+        Ok(Due::Now(Box::new(RoundTask::Cancel { requests, row, known })))
     }
 
     /// Appends what is about to be sent, if it has seen everything in the journal. Returns the row.

@@ -73,6 +73,7 @@ impl Traded {
             unread: Vec::new(),
             venue: VenueId::default(),
             charges: Vec::new(),
+            charge_ids: Vec::new(),
         };
         let compared = Body::Order(Order::Compared { life: 1, conflicts: Vec::new() });
         self.input(time, Body::Venue(account), vec![compared]);
