@@ -175,7 +175,7 @@ fn a_plan_that_takes_too_much_is_refused_with_its_place_and_its_memory() {
     let (code, _, err) = run(&dir, &[&["run"], &play[..]].concat());
     assert_eq!(code, Some(2), "{err}");
     assert!(
-        err.contains(&place) && err.contains("199 features of 300 symbols take 296 MB"),
+        err.contains(&place) && err.contains("199 features of 300 symbols take 297 MB"),
         "{err}"
     );
     assert!(!dir.exists(), "nothing was changed");
