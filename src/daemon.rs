@@ -47,6 +47,7 @@ mod symbols;
 pub mod tree_settings;
 mod venue_usage;
 mod watch;
+mod work;
 
 use crate::adapters;
 use crate::audit::{self, store_failure};

@@ -7,6 +7,7 @@
 
 use super::reload::in_force;
 use super::retention;
+use super::work::Work;
 use crate::audit::{DerivedPeriod, StoreFacts, derive};
 use everwarm_config::values::{Window, time_of_day};
 use everwarm_domain::fact::Body;
@@ -219,18 +220,19 @@ impl Actor for SelfReplay {
                 if let Some(time) = state.due.filter(|_| in_window(&world)) {
                     (state.running, state.due) = (Some(running), None);
                     let of = state.of.clone();
+                    let panicked =
+                        Msg::Removed(Some("the removal panicked: see the log".to_owned()));
+                    let work = Work::of(me, panicked);
                     tokio::task::spawn_blocking(move || {
-                        let held = of.remove(time, ended);
-                        drop(me.send_message(Msg::Removed(held)));
+                        work.end(Msg::Removed(of.remove(time, ended)));
                     });
                     return Ok(());
                 }
                 let Some(day) = state.of.day() else { return Ok(()) };
                 state.running = Some(running);
+                let work = Work::of(me, Msg::Ended(day, Some((panicked(day), None))));
                 tokio::task::spawn_blocking(move || {
-                    let result = repeat(&world, day, ended);
-                    // The actor may have ended meanwhile: its successor begins again.
-                    drop(me.send_message(Msg::Ended(day, result)));
+                    work.end(Msg::Ended(day, repeat(&world, day, ended)));
                 });
             }
             Msg::Ended(day, result) => {
@@ -271,6 +273,12 @@ fn log(view: &RepeatedDayView) {
              everwarm replay {date}"
         ),
     }
+}
+
+/// The result of a day whose repetition panicked.
+fn panicked(day: UtcMs) -> RepeatedDayView {
+    let error = Some("the repetition panicked: see the log".to_owned());
+    RepeatedDayView { day, ended: wall().utc(), error, ..RepeatedDayView::default() }
 }
 
 /// Repeats a day. Returns nothing if the day has no inputs or `ended` is closed.

@@ -9,6 +9,7 @@ pub use runs::Retains;
 
 use super::retention;
 use super::self_replay::Resting;
+use super::work::Work;
 use everwarm_edge::world::World;
 use everwarm_runtime::supervise::{ChildSpec, worker};
 use everwarm_views::emergency::{self as stored, EmergencyState, EmergencyView};
@@ -86,16 +87,6 @@ struct State {
     looks: u32,
 }
 
-/// Reports the end of the work, also that of work which panicked.
-struct Work(ActorRef<Msg>);
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        // The actor may have ended meanwhile: its successor begins again.
-        drop(self.0.send_message(Msg::Ended));
-    }
-}
-
 impl Actor for Storekeeper {
     type Msg = Msg;
     type State = State;
@@ -125,7 +116,7 @@ impl Actor for Storekeeper {
                 }
                 let (running, ended) = sync_channel(0);
                 state.running = Some(running);
-                let (of, reports) = (state.of.clone(), Work(me));
+                let (of, reports) = (state.of.clone(), Work::of(me, Msg::Ended));
                 tokio::task::spawn_blocking(move || {
                     let _reports = reports;
                     if let Some(asked) = asked {

@@ -250,7 +250,7 @@ pub fn store(journal: &dyn JournalFacts, archive: &Archive, to: UtcMs) -> Result
             let key = [&key_of(day)[..], id.as_bytes()].concat();
             let rows: Vec<(Symbol, [u64; 6])> =
                 symbols.into_iter().map(|(symbol, of)| (symbol, of.numbers())).collect();
-            let value = serde_json::to_vec(&rows).unwrap_or_default();
+            let value = serde_json::to_vec(&rows).expect("plain values and memory takes them");
             ops.push(Op::Put { table: TABLE, key, value });
         }
     }
