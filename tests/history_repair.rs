@@ -1,4 +1,5 @@
 //! `everwarm history check` finds every planted row, and `--repair` restores the files of a source.
+//! Over 500 lines: the tests share a source and the rows that are planted.
 
 use crate::kit::{BINARY, output, wait_until};
 use crate::past_source::{NAMES, Source, assert_same, at, bars_of, file};
@@ -9,7 +10,9 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// Minutes of the files.
 const MINUTES: u32 = 3_000;
@@ -248,17 +251,18 @@ fn a_killed_repair_ends_as_one_that_was_not_killed() {
     // The rows are in the quarantine, and the file still has them.
     let unmoved = std::fs::read(minutes(&killed)).unwrap();
     let name = format!("{}_1m.quarantine", NAMES[0]);
-    source.post("fault", &json!({"kind": "slow", "at": "GET klines", "value": 300}));
     let cached = killed.join(format!("refetched-default/{}_1m.csv.gz", NAMES[0]));
-    for until in [killed.join(&name), cached] {
-        let mut command = command(&killed, &["--repair", "--address", &address]);
+    // A repair that is to be killed does not end before: some of its requests get no response.
+    let proxy = Proxy::start(&source, |_, _, _| None);
+    for (until, responses) in [(killed.join(&name), 0), (cached, 80)] {
+        proxy.respond_only_to(responses);
+        let mut command = command(&killed, &["--repair", "--address", &proxy.address()]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_until("the repair got so far", || until.exists());
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(quarantine(&killed, "1m"), quarantine(&calm, "1m"));
     }
-    source.post("lift", &json!({}));
     let (code, view) = repaired(&killed, &address);
     assert_eq!(code, Some(0), "{view}");
     let added = view["repair"]["series"][0]["added"].as_u64().unwrap();
@@ -421,6 +425,7 @@ type Lie = fn(&str, &mut Vec<Value>, &dyn Fn(&str) -> Vec<Value>) -> Option<Endl
 struct Proxy {
     at: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
+    responses: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -429,14 +434,20 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&asked);
+        let responses = Arc::new(AtomicUsize::new(usize::MAX));
+        let (all, most) = (Arc::clone(&asked), Arc::clone(&responses));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let all = Arc::clone(&all);
-                std::thread::spawn(move || serve(stream, upstream, &all, lie));
+                let (all, most) = (Arc::clone(&all), Arc::clone(&most));
+                std::thread::spawn(move || serve(stream, upstream, (&all, &most), lie));
             }
         });
-        Proxy { at, asked }
+        Proxy { at, asked, responses }
+    }
+
+    /// Of the next requests for bars, only so many get a response.
+    fn respond_only_to(&self, more: usize) {
+        self.responses.store(self.klines() + more, Ordering::Relaxed);
     }
 
     fn address(&self) -> String {
@@ -445,8 +456,12 @@ impl Proxy {
 
     /// Requests for bars so far.
     fn klines(&self) -> usize {
-        self.asked.lock().unwrap().iter().filter(|path| path.contains("/klines")).count()
+        klines(&self.asked.lock().unwrap())
     }
+}
+
+fn klines(asked: &[String]) -> usize {
+    asked.iter().filter(|path| path.contains("/klines")).count()
 }
 
 fn head(length: Option<usize>) -> String {
@@ -457,7 +472,12 @@ fn head(length: Option<usize>) -> String {
 }
 
 /// Serves one request. The client may be gone at any time.
-fn serve(mut stream: TcpStream, upstream: SocketAddr, asked: &Mutex<Vec<String>>, lie: Lie) {
+fn serve(
+    mut stream: TcpStream,
+    upstream: SocketAddr,
+    (asked, responses): (&Mutex<Vec<String>>, &AtomicUsize),
+    lie: Lie,
+) {
     let (mut request, mut part) = (Vec::new(), [0; 4_096]);
     while !request.windows(4).any(|end| end == b"\r\n\r\n") {
         match stream.read(&mut part) {
@@ -467,7 +487,14 @@ fn serve(mut stream: TcpStream, upstream: SocketAddr, asked: &Mutex<Vec<String>>
     }
     let request = String::from_utf8(request).unwrap();
     let path = request.split(' ').nth(1).unwrap();
-    asked.lock().unwrap().push(path.to_owned());
+    let number = {
+        let mut asked = asked.lock().unwrap();
+        asked.push(path.to_owned());
+        klines(&asked)
+    };
+    while path.contains("/klines") && number > responses.load(Ordering::Relaxed) {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
     let mut body = get(upstream, path);
     let symbol = path.split(['?', '&']).find_map(|part| part.strip_prefix("symbol="));
     if let Some(symbol) = symbol.filter(|_| path.contains("/klines")) {
