@@ -21,6 +21,7 @@ use everwarm_runtime::chaos::{FaultKind, Phase, PlannedFault, Site};
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::store::{CheckpointRow, Store};
+use everwarm_trading::testing::AccountFact;
 use everwarm_views::exit::Exit;
 use everwarm_views::views::CheckpointState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,18 +86,8 @@ fn adjust(data: &Path) {
     let (about, ours, theirs) = ("USD".to_owned(), "all".to_owned(), "0".to_owned());
     let conflict = Conflict { about, ours, theirs, dispute: Dispute::Balance };
     let (accept, reason) = (Accept::Venue, "gone".to_owned());
-    let (balances, open) = (Vec::new(), Vec::new());
     let bodies = [
-        Body::Venue(Venue::Account {
-            life: 1,
-            time: i64::MIN,
-            balances,
-            open,
-            unread: Vec::new(),
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        }),
+        AccountFact { time: i64::MIN, ..AccountFact::default() }.body(),
         Body::Operator(Operator::Resolved { conflict, accept, reason, venue: VenueId::default() }),
     ];
     let store = Store::open(&data.join(LIVE_FILE), APPLICATION).unwrap();

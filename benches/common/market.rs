@@ -1,7 +1,7 @@
 //! Closes made before timing starts, and an in-process venue that fills every order immediately.
 
 use everwarm_domain::fact::{Body, Ledger, Market as MarketFact, Operator, Order, Venue};
-use everwarm_domain::id::{Symbol, VenueId};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
@@ -14,6 +14,7 @@ use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, NoLibrary};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_sim::market::{Market, Seeded};
+use everwarm_trading::testing::AccountFact;
 
 /// Start of the market, on a full minute.
 pub const START: UtcMs = 1_700_000_040_000;
@@ -84,16 +85,7 @@ impl Tape {
             Body::Operator(Operator::Started { life: 1, installation, epoch: 1 }),
             Body::Operator(Operator::configured(1, &self.settings)),
             Body::Market(MarketFact::Instruments { rules: self.instruments.clone() }),
-            Body::Venue(Venue::Account {
-                life: 1,
-                time: START,
-                balances,
-                open: Vec::new(),
-                unread: Vec::new(),
-                venue: VenueId::default(),
-                charges: Vec::new(),
-                charge_ids: Vec::new(),
-            }),
+            AccountFact { time: START, balances, ..AccountFact::default() }.body(),
         ]
     }
 

@@ -2,8 +2,8 @@
 
 use crate::kit::{Folder, ask, run, small_recording, until_end};
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE, places as seats};
-use everwarm_domain::fact::{Body, Market, Venue};
-use everwarm_domain::id::{Symbol, VenueId};
+use everwarm_domain::fact::{Body, Market};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Balance;
@@ -11,6 +11,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::journal::{Journal, Options};
 use everwarm_runtime::store::Store;
+use everwarm_trading::testing::AccountFact;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ fn poison(data: &Path) {
     read.unwrap();
     let balance =
         |asset: &str| Balance { asset: asset.to_owned(), free: Decimal::MAX, locked: Decimal::MAX };
-    let (balances, open) = (vec![balance("AAA"), balance("JUNK"), balance("USD")], Vec::new());
+    let balances = ["AAA", "JUNK", "USD"].map(balance).to_vec();
     let price = Price::e8(100_000_000_000);
     let bar = |name: &str| Bar {
         symbol: Symbol::new(name).unwrap(),
@@ -40,18 +41,8 @@ fn poison(data: &Path) {
     };
     let time = close + MINUTE;
     let (bars, missing) = (vec![bar("AAAUSD"), bar("BBBUSD")], Vec::new());
-    let unread = Vec::new();
     let bodies = [
-        Body::Venue(Venue::Account {
-            life: 1,
-            time,
-            balances,
-            open,
-            unread,
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        }),
+        AccountFact { time, balances, ..AccountFact::default() }.body(),
         Body::Market(Market::close(time, bars.clone(), Vec::new())),
         Body::Market(Market::close(
             time + MINUTE,

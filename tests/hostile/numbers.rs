@@ -4,7 +4,7 @@ use everwarm_adapters::binance::frames::{MarketFrame, UserFrame, decode_market, 
 use everwarm_adapters::binance::map;
 use everwarm_adapters::binance::wire::{self, decode};
 use everwarm_domain::fact::{Body, Ledger, Market, Operator, Order, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
@@ -17,7 +17,7 @@ use everwarm_kernel::fact::{Fact, Library};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_trading::orders::OrderStates;
 use everwarm_trading::stages;
-use everwarm_trading::testing::crossing;
+use everwarm_trading::testing::{AccountFact, crossing};
 use everwarm_venue::port::MarketReport;
 use serde_json::{Value, json};
 
@@ -230,16 +230,7 @@ fn bytes(value: &Value) -> Vec<u8> {
 
 fn account(read: &wire::Account, time: i64) -> Body {
     let (balances, unread) = map::balances(&read.balances, false);
-    Body::Venue(Venue::Account {
-        life: 1,
-        time,
-        balances,
-        open: Vec::new(),
-        unread,
-        venue: VenueId::default(),
-        charges: Vec::new(),
-        charge_ids: Vec::new(),
-    })
+    AccountFact { time, balances, unread, ..AccountFact::default() }.body()
 }
 
 fn number(order: Option<&everwarm_trading::orders::order_states::Order>) -> Option<u64> {
@@ -353,17 +344,7 @@ fn raw(dice: &mut Dice, desk: &Desk, living: &[OrderIntent]) -> Body {
                 locked: dice.decimal(),
             };
             let balances = ["ADA", "BTC", "USDT"].map(&mut balance).to_vec();
-            let (life, time, open, unread) = (1, desk.time, Vec::new(), Vec::new());
-            Body::Venue(Venue::Account {
-                life,
-                time,
-                balances,
-                open,
-                unread,
-                venue: VenueId::default(),
-                charges: Vec::new(),
-                charge_ids: Vec::new(),
-            })
+            AccountFact { time: desk.time, balances, ..AccountFact::default() }.body()
         }
         _ if living.is_empty() => Body::Operator(Operator::Clock { time: desk.time }),
         2 => {
@@ -429,17 +410,8 @@ fn a_crash_of_the_market_is_never_hidden_from_exits() {
     };
     desk.give(Body::Market(Market::Instruments { rules }));
     let balances = vec![Balance { asset: "USDT".into(), free: d("10000"), locked: d("0") }];
-    let (life, time, open, unread) = (1, desk.time, Vec::new(), Vec::new());
-    desk.give(Body::Venue(Venue::Account {
-        life,
-        time,
-        balances,
-        open,
-        unread,
-        venue: VenueId::default(),
-        charges: Vec::new(),
-        charge_ids: Vec::new(),
-    }));
+    let time = desk.time;
+    desk.give(AccountFact { time, balances, ..AccountFact::default() }.body());
     let mut sides = Vec::new();
     for (at, price) in (1..).zip(["50000", "49900", "49800", "52000", "53000", "600"]) {
         let open_time = START + at * MINUTE;

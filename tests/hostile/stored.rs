@@ -2,7 +2,7 @@
 //! give a value or an error, and stages take what is given.
 
 use everwarm_domain::fact::{Body, Market, Operator, Retained, Venue};
-use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::{
@@ -15,6 +15,7 @@ use everwarm_kernel::chance::draw;
 use everwarm_kernel::fact::{Body as _, Library};
 use everwarm_kernel::plain::PlainLoop;
 use everwarm_trading::stages;
+use everwarm_trading::testing::AccountFact;
 use serde_json::Value;
 use std::ops::Range;
 
@@ -62,16 +63,14 @@ fn facts() -> Vec<Body> {
             odd: vec![],
         }),
         Body::Market(Market::LateBar { bar, odd: None }),
-        Body::Venue(Venue::Account {
-            life: 1,
+        AccountFact {
             time: 5,
             balances: vec![balance],
             open: vec![(client_id.clone(), symbol)],
             unread: vec!["JUNK".into()],
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        }),
+            ..AccountFact::default()
+        }
+        .body(),
         Body::Venue(Venue::Reported(report)),
         Body::Venue(Venue::Sent { attempts: vec![attempt] }),
         Body::Venue(Venue::Absent { client_id, asked: 9 }),

@@ -4,8 +4,8 @@
 
 use super::*;
 use crate::testing::{
-    bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
-    signal, sym,
+    AccountFact, bar, changed, close, configured, dec, fact, facts_of, input, instrument, position,
+    reconciled, signal, sym,
 };
 use everwarm_domain::fact::AtVenue;
 use everwarm_domain::id::VenueId;
@@ -468,20 +468,7 @@ fn nothing_external_is_sold_after_a_sale_by_hand() {
     let account = |n: u64, btc: &str| {
         let free = dec(btc);
         let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
-        let (open, unread) = (Vec::new(), Vec::new());
-        input(
-            n,
-            Body::Venue(Venue::Account {
-                life: 1,
-                time: 0,
-                balances,
-                open,
-                unread,
-                venue: VenueId::default(),
-                charges: Vec::new(),
-                charge_ids: Vec::new(),
-            }),
-        )
+        input(n, AccountFact { balances, ..AccountFact::default() }.body())
     };
     let books = |n: u64, conflict: bool| {
         let conflict = conflict.then(|| everwarm_domain::fact::Conflict {

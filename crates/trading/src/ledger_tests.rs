@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::testing::{
-    close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
+    AccountFact, close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
 };
 use everwarm_domain::id::VenueId;
 use everwarm_domain::order::{Charge, VenueFill};
@@ -37,24 +37,15 @@ fn charged_at(
     charges: &[(&str, &str)],
     charge_ids: Vec<String>,
 ) -> String {
-    let (life, open) = (1, Vec::new());
     let charge = |(amount, asset): &(&str, &str)| Charge {
         what: "REG".to_owned(),
         asset: (*asset).to_owned(),
         amount: dec(amount),
         time: 0,
     };
-    let account = Venue::Account {
-        life,
-        time,
-        balances: balances(all),
-        open,
-        unread: Vec::new(),
-        venue: VenueId::default(),
-        charges: charges.iter().map(charge).collect(),
-        charge_ids,
-    };
-    let facts = facts_of(ledger, &input(n, Body::Venue(account)));
+    let (balances, charges) = (balances(all), charges.iter().map(charge).collect());
+    let account = AccountFact { time, balances, charges, charge_ids, ..AccountFact::default() };
+    let facts = facts_of(ledger, &input(n, account.body()));
     assert!(facts.is_empty(), "the orders are compared first");
     compared(ledger, n, Vec::new())
 }

@@ -7,13 +7,13 @@ use crate::decide::Decide;
 use crate::ledger::Ledger as Books;
 use crate::testing::world::{Delivery, World};
 use crate::testing::{
-    bar, changed, close, configured, dec, fact, facts_of, input, instrument, position, reconciled,
-    signal, sym, trade,
+    AccountFact, bar, changed, close, configured, dec, fact, facts_of, input, instrument, position,
+    reconciled, signal, sym, trade,
 };
 use crate::{AnyStage, stages};
 use everwarm_domain::fact::kinds::{kind, rank};
 use everwarm_domain::fact::{
-    Accept, Analysis, Conflict, Decision, Market, Operator, Order, Signal, Venue,
+    Accept, Analysis, Conflict, Decision, Market, Operator, Order, Signal,
 };
 use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::market::Bar;
@@ -66,13 +66,9 @@ fn account(books: &mut Books, btc: &str, usdt: &str) -> Vec<Conflict> {
         locked: Decimal::ZERO,
     };
     let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
-    let (open, unread) = (Vec::new(), Vec::new());
-    let (time, venue, charges) = (0, VenueId::default(), Vec::new());
-    let charge_ids = Vec::new();
-    let account =
-        Venue::Account { life: 1, time, balances, open, unread, venue, charges, charge_ids };
+    let account = AccountFact { balances, ..AccountFact::default() };
     let n = next();
-    facts_of(books, &input(n, Body::Venue(account)));
+    facts_of(books, &input(n, account.body()));
     let compared = Order::Compared { life: 1, conflicts: Vec::new() };
     let facts = facts_of(books, &fact(n, 700, Body::Order(compared)));
     let Some(Body::Ledger(Ledger::Reconciled { conflicts, .. })) = facts.into_iter().next() else {
@@ -467,12 +463,8 @@ fn two_sales_together_sell_no_more_than_the_account_has() {
     let mut stage = holding(&[("a", "3"), ("b", "2")]);
     let free = dec("4");
     let balances = vec![Balance { asset: "BTC".into(), free, locked: Decimal::ZERO }];
-    let (open, unread) = (Vec::new(), Vec::new());
-    let (time, venue, charges) = (0, VenueId::default(), Vec::new());
-    let charge_ids = Vec::new();
-    let account =
-        Venue::Account { life: 1, time, balances, open, unread, venue, charges, charge_ids };
-    facts_of(&mut stage, &input(5, Body::Venue(account)));
+    let account = AccountFact { balances, ..AccountFact::default() };
+    facts_of(&mut stage, &input(5, account.body()));
     facts_of(&mut stage, &fact(5, 800, reconciled(1, "9000")));
     let appended = decides(&mut stage, vec![signal_of("a", "BTCUSDT", Side::Sell)]);
     assert_eq!(appended, ["a owed", "a Sell 3"]);

@@ -12,11 +12,11 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, parse_decimal};
 use everwarm_domain::order::{
-    FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, Validity, VenueFill,
+    Balance, Charge, FIRST_STRATEGY, Liquidity, OrderStatus, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::settings::Settings;
 use everwarm_domain::signal::Direction;
-use everwarm_domain::time::MINUTE;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_kernel::stage::{Out, Stage};
 
@@ -196,6 +196,57 @@ pub fn sent(id: &str, attempt: u32, timestamp: i64) -> Body {
     let attempts =
         vec![SendAttempt { client_id, attempt, validity: Validity::within(timestamp, 5_000) }];
     Body::Venue(Venue::Sent { attempts })
+}
+
+/// The account as a venue reports it. By default run 1 queried it at time 0, and it is empty.
+#[derive(Clone, Debug)]
+pub struct AccountFact {
+    /// Number of the run that queried it.
+    pub life: u64,
+    /// Venue time of the snapshot.
+    pub time: UtcMs,
+    /// Balances other than zero, by asset.
+    pub balances: Vec<Balance>,
+    /// Client ids and symbols of the open orders, by id.
+    pub open: Vec<(ClientOrderId, Symbol)>,
+    /// Assets with implausible balances, by name.
+    pub unread: Vec<String>,
+    /// Amounts that no fill reports, by time.
+    pub charges: Vec<Charge>,
+    /// The venue's ids of these charges.
+    pub charge_ids: Vec<String>,
+}
+
+impl Default for AccountFact {
+    fn default() -> AccountFact {
+        AccountFact {
+            life: 1,
+            time: 0,
+            balances: Vec::new(),
+            open: Vec::new(),
+            unread: Vec::new(),
+            charges: Vec::new(),
+            charge_ids: Vec::new(),
+        }
+    }
+}
+
+impl AccountFact {
+    /// The fact, from the default venue.
+    pub fn body(self) -> Body {
+        let AccountFact { life, time, balances, open, unread, charges, charge_ids } = self;
+        let venue = VenueId::default();
+        Body::Venue(Venue::Account {
+            life,
+            time,
+            balances,
+            open,
+            unread,
+            venue,
+            charges,
+            charge_ids,
+        })
+    }
 }
 
 /// A reconciliation without conflicts.

@@ -1,6 +1,4 @@
 //! The account compared with the books: both sides, conflicts, and how an operator resolves them.
-//!
-//! Over 500 lines: one view with its tests.
 
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
@@ -364,7 +362,7 @@ mod tests {
     use super::*;
     use everwarm_domain::fact::Accept;
     use everwarm_domain::settings::Settings;
-    use everwarm_trading::testing::{configured, fact, instrument, sym};
+    use everwarm_trading::testing::{AccountFact, configured, fact, instrument, sym};
 
     fn asks(id: &str, reason: &str, dispute: Dispute) -> Result<Conflict, Exit> {
         let (about, ours, theirs) = ("BTC".to_owned(), "2".to_owned(), "1".to_owned());
@@ -430,18 +428,7 @@ mod tests {
                 locked: Decimal::ZERO,
             };
             let balances = [("BTC", "3"), ("USDT", "500")].map(balance).to_vec();
-            let (open, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
-            let venue = VenueId::default();
-            Body::Venue(Venue::Account {
-                life: 1,
-                time,
-                balances,
-                open,
-                unread,
-                venue,
-                charges,
-                charge_ids: Vec::new(),
-            })
+            AccountFact { time, balances, ..AccountFact::default() }.body()
         };
         let shown = |view: &ReconcileView| {
             let btc = view.balances.iter().find(|row| row.asset == "BTC").unwrap();
@@ -482,16 +469,8 @@ mod tests {
                 reason: String::new(),
             })
         };
-        let account = Body::Venue(Venue::Account {
-            life: 1,
-            time: 7,
-            balances: Vec::new(),
-            open: vec![(ClientOrderId("ew-1".to_owned()), sym("BTCUSDT"))],
-            unread: Vec::new(),
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        });
+        let open = vec![(ClientOrderId("ew-1".to_owned()), sym("BTCUSDT"))];
+        let account = AccountFact { time: 7, open, ..AccountFact::default() }.body();
         let facts = [changed(OrderStatus::Open), account, changed(OrderStatus::Cancelled)];
         let facts = (1..).zip(facts).map(|(n, body)| fact(n, 0, body)).collect();
         let view = reconcile(&Facts(facts)).unwrap();

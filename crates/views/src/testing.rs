@@ -21,6 +21,7 @@ use everwarm_domain::order::{
 use everwarm_domain::signal::{Direction, Intent};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key};
+use everwarm_trading::testing::AccountFact;
 use std::ops::ControlFlow;
 
 /// 2021-01-08 12:03 UTC.
@@ -190,16 +191,7 @@ fn features() -> Body {
 
 fn account() -> Body {
     let usd = Balance { asset: "USD".into(), free: dec("10000"), locked: dec("0") };
-    Body::Venue(Venue::Account {
-        life: 1,
-        time: T - MINUTE,
-        balances: vec![usd],
-        open: vec![],
-        unread: Vec::new(),
-        venue: VenueId::default(),
-        charges: Vec::new(),
-        charge_ids: Vec::new(),
-    })
+    AccountFact { time: T - MINUTE, balances: vec![usd], ..AccountFact::default() }.body()
 }
 
 fn started() -> Body {

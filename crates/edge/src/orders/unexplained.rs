@@ -295,25 +295,17 @@ mod tests {
     use everwarm_domain::fact::Conflict;
     use everwarm_domain::id::VenueId;
     use everwarm_domain::order::{OrderStatus, ReportSource};
-    use everwarm_trading::testing::{dec, fact, filled, input, instrument, position, sym, trade};
+    use everwarm_trading::testing::{
+        AccountFact, dec, fact, filled, input, instrument, position, sym, trade,
+    };
 
     fn balance(asset: &str, free: &str) -> Balance {
         Balance { asset: asset.to_owned(), free: dec(free), locked: Decimal::ZERO }
     }
 
     fn compared(expected: &mut Expected, n: u64, time: UtcMs, short: &[&str]) {
-        let (balances, open) = (Vec::new(), Vec::new());
-        let account = Venue::Account {
-            life: 1,
-            time,
-            balances,
-            open,
-            unread: Vec::new(),
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        };
-        expected.fold(&input(n, Body::Venue(account)));
+        let account = AccountFact { time, ..AccountFact::default() };
+        expected.fold(&input(n, account.body()));
         let conflict = |about: &&str| Conflict {
             about: (*about).to_owned(),
             ours: String::new(),

@@ -119,18 +119,8 @@ fn nothing_more_is_sold_of_what_panic_sells_at_the_opening() {
         let of = |id: &&str| (ClientOrderId((*id).to_owned()), sym("BTCUSDT"));
         let balances = vec![Balance { asset, free, locked }];
         let open = open.iter().map(of).collect();
-        let (unread, venue, charges) = (Vec::new(), VenueId::default(), Vec::new());
-        let account = Venue::Account {
-            life: 1,
-            time: 0,
-            balances,
-            open,
-            unread,
-            venue,
-            charges,
-            charge_ids: Vec::new(),
-        };
-        facts_of(stage, &input(n, Body::Venue(account)));
+        let account = AccountFact { balances, open, ..AccountFact::default() };
+        facts_of(stage, &input(n, account.body()));
         exits(stage, &fact(n, 800, reconciled(1, "9000")))
     };
     let waits = "BTCUSDT owed: the account has 0 of the 10 BTC held";

@@ -1,7 +1,9 @@
 //! Tests lots of several strategies and symbols: shortages, and which strategy gets the profit.
 
 use super::*;
-use crate::testing::{close, configured, dec, fact, facts_of, instrument, position, sym};
+use crate::testing::{
+    AccountFact, close, configured, dec, fact, facts_of, instrument, position, sym,
+};
 use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::order::VenueFill;
@@ -42,17 +44,7 @@ impl Books {
             locked: Decimal::ZERO,
         };
         let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
-        let (open, unread) = (Vec::new(), Vec::new());
-        self.input(Body::Venue(Venue::Account {
-            life: 1,
-            time: 0,
-            balances,
-            open,
-            unread,
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        }));
+        self.input(AccountFact { balances, ..AccountFact::default() }.body());
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
         facts_of(&mut self.ledger, &fact(self.n, 700, Body::Order(compared)));
         self.ledger.conflicts.clone()

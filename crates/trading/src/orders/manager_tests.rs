@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::orders::order_states::{PATIENCE_MS, QUIET_MS, ToSend, Why};
-use crate::testing::{dec, fact, facts_of, input, sent, sym, trade};
+use crate::testing::{AccountFact, dec, fact, facts_of, input, sent, sym, trade};
 use everwarm_domain::fact::{Conflict, Decision};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
@@ -81,16 +81,7 @@ fn clock(time: i64) -> Body {
 
 fn account(time: i64, open: &[(&str, &str)]) -> Body {
     let open: Vec<(ClientOrderId, Symbol)> = open.iter().map(|(i, s)| (id(i), sym(s))).collect();
-    Body::Venue(Venue::Account {
-        life: 2,
-        time,
-        balances: Vec::new(),
-        open,
-        unread: Vec::new(),
-        venue: VenueId::default(),
-        charges: Vec::new(),
-        charge_ids: Vec::new(),
-    })
+    AccountFact { life: 2, time, open, ..AccountFact::default() }.body()
 }
 
 /// The facts of each input in short form, with `|` between inputs. A resumed manager appends the

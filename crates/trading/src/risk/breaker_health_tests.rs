@@ -2,9 +2,8 @@
 
 use super::tests::{appended, with};
 use super::*;
-use crate::testing::close;
+use crate::testing::{AccountFact, close};
 use everwarm_domain::fact::{HealthCheck, Restarts};
-use everwarm_domain::id::VenueId;
 
 fn unfit(problems: &[(HealthCheck, &str)]) -> Body {
     let problems = problems.iter().map(|(check, why)| (*check, (*why).to_owned())).collect();
@@ -43,19 +42,7 @@ fn open_orders_of_others_halt_trading_only_if_the_configuration_says_so() {
     let account = |open: &[&str]| {
         let symbol = Symbol::new("BTCUSDT").unwrap();
         let open = open.iter().map(|id| (ClientOrderId((*id).to_owned()), symbol)).collect();
-        let (balances, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
-        let venue = VenueId::default();
-        let time = 0;
-        Body::Venue(Venue::Account {
-            life: 1,
-            time,
-            balances,
-            open,
-            unread,
-            venue,
-            charges,
-            charge_ids: Vec::new(),
-        })
+        AccountFact { open, ..AccountFact::default() }.body()
     };
     let mut stage = with(Risk::default());
     assert_eq!(appended(&mut stage, 0, account(&["web_1"])), "", "by default they are ignored");

@@ -1,6 +1,6 @@
 //! Runs all stages on the plain loop, against a minimal simulated venue.
 
-use super::{bar, configured, crossing, dec, instrument, sym};
+use super::{AccountFact, bar, configured, crossing, dec, instrument, sym};
 use crate::orders::OrderStates;
 use crate::{AnyStage, stages};
 use everwarm_domain::fact::{Accept, AtVenue, Body, Ledger, Listed, Market, Operator, Venue};
@@ -116,17 +116,8 @@ impl World {
             locked: Decimal::ZERO,
         };
         let balances = self.funds.iter().filter(|(_, f)| !f.is_zero()).map(balance).collect();
-        let (life, time, open) = (self.life, self.time, Vec::new());
-        self.give(Body::Venue(Venue::Account {
-            life,
-            time,
-            balances,
-            open,
-            unread: Vec::new(),
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        }));
+        let (life, time) = (self.life, self.time);
+        self.give(AccountFact { life, time, balances, ..AccountFact::default() }.body());
     }
 
     pub fn close(&mut self, bars: Vec<Bar>) {

@@ -8,7 +8,7 @@ use everwarm_domain::time::MINUTE;
 use everwarm_kernel::stage::Step;
 use everwarm_trading::ledger::Ledger as Stage;
 use everwarm_trading::testing::world::{Delivery, World, two_runs};
-use everwarm_trading::testing::{close, configured, instrument, trade};
+use everwarm_trading::testing::{AccountFact, close, configured, instrument, trade};
 
 fn checked(facts: &[Fact<Body>]) -> VerifyTradesView {
     verify_trades(&Facts(facts.to_vec()), None).unwrap()
@@ -177,20 +177,9 @@ impl Books {
             locked: Decimal::ZERO,
         };
         let balances = balances.iter().map(balance).collect();
-        let (open, unread, charges) = (Vec::new(), Vec::new(), Vec::new());
-        let venue = VenueId::default();
-        let account = Venue::Account {
-            life: 1,
-            time: 0,
-            balances,
-            open,
-            unread,
-            venue,
-            charges,
-            charge_ids: Vec::new(),
-        };
+        let account = AccountFact { balances, ..AccountFact::default() };
         let compared = Order::Compared { life: 1, conflicts: Vec::new() };
-        self.give(vec![(0, Body::Venue(account)), (700, Body::Order(compared))]);
+        self.give(vec![(0, account.body()), (700, Body::Order(compared))]);
     }
 
     /// An execution: the strategy, the symbol, the side, price and quantity, fee and its asset.

@@ -4,7 +4,7 @@
 use super::*;
 use crate::memory::Memory;
 use crate::telemetry::{Page, Rejected};
-use everwarm_domain::fact::{Accept, Venue};
+use everwarm_domain::fact::Accept;
 use everwarm_domain::id::VenueId;
 use everwarm_domain::order::{Balance, VenueFill};
 use everwarm_domain::settings::Settings;
@@ -12,7 +12,7 @@ use everwarm_history::projection::projected_through;
 use everwarm_kernel::fact::Body as _;
 use everwarm_kernel::stage::Step;
 use everwarm_trading::ledger::Ledger as Books;
-use everwarm_trading::testing::{configured, instrument, trade};
+use everwarm_trading::testing::{AccountFact, configured, instrument, trade};
 use std::collections::BTreeMap;
 
 /// A journal with ledger facts from the ledger stage itself.
@@ -65,18 +65,9 @@ impl Traded {
             locked: Decimal::ZERO,
         };
         let balances = [("BTC", btc), ("USDT", usdt)].map(balance).to_vec();
-        let account = Venue::Account {
-            life: 1,
-            time,
-            balances,
-            open: Vec::new(),
-            unread: Vec::new(),
-            venue: VenueId::default(),
-            charges: Vec::new(),
-            charge_ids: Vec::new(),
-        };
+        let account = AccountFact { time, balances, ..AccountFact::default() };
         let compared = Body::Order(Order::Compared { life: 1, conflicts: Vec::new() });
-        self.input(time, Body::Venue(account), vec![compared]);
+        self.input(time, account.body(), vec![compared]);
     }
 
     /// Appends executions received in one input: strategy, side, time, price, quantity and fee of
