@@ -229,7 +229,7 @@ fn printed(dir: &Path, calm: bool) -> (usize, Vec<String>) {
         of(&BAD) || (calm && of(&BAD_IF_CALM))
     };
     // Standard error reports each kill too.
-    let wrong = wrong.lines().filter(|line| calm || !line.contains("asked for by an operator"));
+    let wrong = wrong.lines().filter(|line| calm || !line.contains("requested by an operator"));
     let bad: Vec<String> = text.lines().filter(bad).chain(wrong).map(str::to_owned).collect();
     (text.lines().filter(|line| line.contains("  fill  ")).count(), bad)
 }

@@ -361,7 +361,9 @@ async fn fetch_again(source: &dyn Source, parts: &DaemonRunParts) -> Result<(), 
         keep(&parts.archive, timeframe, &ranges)?;
         let bars: usize = ranges.iter().map(|(_, bars)| bars.len()).sum();
         let symbols = ranges.len();
-        tracing::warn!("the past of {symbols} symbols was gone; {bars} bars were fetched again");
+        tracing::warn!(
+            "the history of {symbols} symbols was missing; {bars} bars were fetched again"
+        );
     }
     unmark(&parts.archive, &marks).map_err(HistoryError::from)?;
     Ok(())

@@ -155,6 +155,31 @@ fn a_backfill_that_is_killed_at_every_page_goes_on_and_requests_no_stored_page_a
     source.end();
 }
 
+#[test]
+fn an_unknown_symbol_is_refused_with_what_was_meant_and_no_backfill_begins() {
+    let folder = Folder::new("backfill-unknown");
+    let config = folder.join("mine.toml");
+    fs::write(&config, "[market]\nsymbols = 2\npace = \"1440x\"\n").unwrap();
+    let config = ["--config", config.to_str().unwrap()];
+    let asked = ["backfill", "--symbols", "ETHUSDT,BTCUSDX", "--days", "1"];
+    let asked = [&asked[..], &config].concat();
+    let why = "symbols: BTCUSDX is unknown at the venue; did you mean BTCUSDT?";
+    let (code, out, err) = run(&folder.join("alone"), &asked);
+    assert!(code == Some(2) && err.contains(why), "{code:?} {out}{err}");
+    let dir = folder.join("data");
+    let daemon = Process::start(&dir, &[&["run"][..], &config].concat());
+    daemon.answers();
+    wait_until("it trades", || ask(&dir, &["status"])["close_time"].is_i64());
+    let (code, out, err) = run(&dir, &asked);
+    assert!(code == Some(2) && err.contains(why), "{code:?} {out}{err}");
+    let last = ask(&dir, &["audit", "--limit", "1"]);
+    assert_eq!(last[0]["what"], "POST /api/v1/backfill", "{last}");
+    assert_eq!(last[0]["result"], why, "{last}");
+    assert_eq!(view(&dir)["state"], "none");
+    daemon.signal("-TERM");
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
 /// The backfill of the daemon, as its API shows it.
 fn view(dir: &Path) -> Value {
     let text = request(dir, &["GET /api/v1/backfill HTTP/1.1"], "");

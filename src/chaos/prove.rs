@@ -471,7 +471,7 @@ fn count_kills(outcome: &Outcome, injected: &mut Counted) -> u64 {
         *injected.entry(("kill", (*what).to_owned())).or_default() += times;
     }
     for (what, times) in &outcome.deeds {
-        *injected.entry(("word", (*what).to_owned())).or_default() += times;
+        *injected.entry(("command", (*what).to_owned())).or_default() += times;
     }
     outcome.injected.len() as u64 + outcome.random.values().sum::<u64>()
 }

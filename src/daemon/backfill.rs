@@ -15,6 +15,7 @@ mod work;
 pub use beside::actor;
 pub use offline::run;
 pub use runs::Backfills;
+pub use symbols::check;
 
 use everwarm_domain::time::Timeframe;
 use everwarm_history::backfill::SeriesPlan;
@@ -39,7 +40,7 @@ fn planned(
         view.bars = plans.iter().map(|plan| plan.missing).sum();
         view.requests = requests;
         view.estimate_ms = (requests * 60_000).checked_div(per_minute);
-        if view.word.plan {
+        if view.request.plan {
             view.rows = rows();
             view.state = BackfillState::Planned;
         }

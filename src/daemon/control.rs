@@ -4,8 +4,8 @@ use super::answers::LiveContext;
 use super::reload::Reloader;
 use super::watch::Watch;
 use super::{
-    by_hand, external, injected, quarantine, resolve_conflicts, storekeeper, switch, symbols,
-    venue_usage,
+    backfill, by_hand, external, injected, quarantine, resolve_conflicts, storekeeper, switch,
+    symbols, venue_usage,
 };
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
@@ -103,6 +103,7 @@ impl ProcessControl for LiveControl {
     }
 
     fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure> {
+        backfill::check(&self.world, word)?;
         self.context.backfills.begin(word, false)
     }
 

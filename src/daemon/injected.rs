@@ -97,7 +97,7 @@ pub fn inject(
     asked.check().map_err(|why| Failure::new(Exit::Usage, why))?;
     let path = place(&world.directory, &world.places.present(&asked.path))?;
     let fault = asked.fault();
-    let why = Injected("asked for by an operator".to_owned());
+    let why = Injected("requested by an operator".to_owned());
     if asked.ends_root() {
         // With the root the process ends, so the answer leaves first.
         let (directory, path) = (world.directory.clone(), path.clone());

@@ -9,21 +9,18 @@ pub use runs::Retains;
 
 use super::retention;
 use super::self_replay::Resting;
-use super::work::Work;
+use super::work::{self, Ended, Jobs};
 use everwarm_edge::world::World;
-use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::emergency::{self as stored, EmergencyState, EmergencyView};
 use everwarm_views::exit::{Exit, Failure};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use everwarm_views::storage::RetainWord;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Name of the actor.
 pub const NAME: &str = "storekeeper";
-/// Wall time between checks whether something is requested.
-const LOOK: Duration = Duration::from_millis(500);
 /// Checks between two measurements of the space.
 const MEASURE: u32 = 4;
 /// Rests after work on request last so many times as long as the work.
@@ -63,73 +60,76 @@ pub fn lift(data_dir: &Path) -> Result<EmergencyView, Failure> {
 struct Keeping {
     world: World,
     runs: Retains,
+    /// Checks since the last measurement of the space.
+    looks: u32,
 }
 
 /// The actor.
 pub fn actor(world: &World, runs: &Retains, on: &Handle) -> ChildSpec {
-    let of = Keeping { world: world.clone(), runs: runs.clone() };
-    worker(NAME, move |_| (Storekeeper, of.clone())).on(on.clone())
+    work::actor(NAME, Keeping { world: world.clone(), runs: runs.clone(), looks: 0 }, on)
 }
 
-struct Storekeeper;
-
-enum Msg {
-    /// Check whether there is something to do.
-    Look,
-    /// The work has ended.
-    Ended,
+/// What the actor does.
+enum Job {
+    /// Carry out this request.
+    Retain(RetainWord),
+    /// Measure the space, and free some if there is too little.
+    Measure,
 }
 
-struct State {
-    of: Keeping,
-    /// Held while the work is done. Dropping it ends the work.
-    running: Option<SyncSender<()>>,
-    looks: u32,
-}
+impl Jobs for Keeping {
+    type Job = Job;
+    /// Why a request failed; none: the work did not panic.
+    type Report = Option<Failure>;
 
-impl Actor for Storekeeper {
-    type Msg = Msg;
-    type State = State;
-    type Arguments = Keeping;
+    const LOOK: Duration = Duration::from_millis(500);
 
-    async fn pre_start(&self, me: ActorRef<Msg>, of: Keeping) -> Result<State, ActorProcessingErr> {
-        me.send_after(LOOK, || Msg::Look);
-        Ok(State { of, running: None, looks: 0 })
+    fn job(&mut self) -> Option<Job> {
+        self.looks = (self.looks + 1) % MEASURE;
+        let measure = (self.looks == 0).then_some(Job::Measure);
+        self.runs.asked().map(Job::Retain).or(measure)
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Msg>,
-        message: Msg,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            Msg::Look => {
-                me.send_after(LOOK, || Msg::Look);
-                if state.running.is_some() {
-                    return Ok(());
-                }
-                let asked = state.of.runs.asked();
-                state.looks = (state.looks + 1) % MEASURE;
-                if asked.is_none() && state.looks > 0 {
-                    return Ok(());
-                }
-                let (running, ended) = sync_channel(0);
-                state.running = Some(running);
-                let (of, reports) = (state.of.clone(), Work::of(me, Msg::Ended));
-                tokio::task::spawn_blocking(move || {
-                    let _reports = reports;
-                    if let Some(asked) = asked {
-                        let journal = Resting::new(&of.world, ended, REST);
-                        of.runs.end(retention::beside(&of.world, &asked, &journal));
-                    } else {
-                        let rests = Resting::new(&of.world, ended, URGENT);
-                        emergency::look(&of.world, &mut rests.steps());
-                    }
-                });
-            }
-            Msg::Ended => state.running = None,
+    fn panicked(job: &Job) -> Option<Failure> {
+        match job {
+            Job::Retain(_) => Some(Failure::new(Exit::Failed, "the removal panicked: see the log")),
+            Job::Measure => None,
         }
-        Ok(())
+    }
+
+    fn run(&self, job: Job, ended: Ended) -> Option<Failure> {
+        match job {
+            Job::Retain(asked) => {
+                let journal = Resting::new(&self.world, ended.steps, REST);
+                self.runs.end(retention::beside(&self.world, &asked, &journal));
+            }
+            Job::Measure => {
+                let rests = Resting::new(&self.world, ended.steps, URGENT);
+                emergency::look(&self.world, &mut rests.steps());
+            }
+        }
+        None
+    }
+
+    fn ended(&mut self, panicked: Option<Failure>) {
+        if let Some(why) = panicked {
+            self.runs.end(Err(why));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everwarm_views::storage::RetainState;
+
+    #[test]
+    fn a_request_whose_work_panics_has_failed_and_is_not_carried_out_again() {
+        let (runs, word) = (Retains::default(), RetainWord::default());
+        runs.begin(&word).unwrap();
+        runs.end(Err(Keeping::panicked(&Job::Retain(word)).unwrap()));
+        let view = runs.view();
+        assert_eq!((runs.asked(), view.state), (None, RetainState::Failed));
+        assert_eq!(view.error.as_deref(), Some("the removal panicked: see the log"));
     }
 }

@@ -127,7 +127,7 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
     });
     let (code, out, err) = kill("sampler", "stop");
     assert_eq!((code, out.as_str()), (Some(0), "root/ops/sampler is asked to stop"), "{err}");
-    let why = "ended (injected: asked for by an operator) and runs again after";
+    let why = "ended (injected: requested by an operator) and runs again after";
     let lines = daemon.prints(&format!("root/ops/sampler {why}"));
     let restarts: Vec<&String> = lines.iter().filter(|line| line.contains("runs again")).collect();
     assert_eq!(restarts.len(), 2, "one line for a branch: {restarts:?}");
@@ -157,7 +157,7 @@ fn what_was_done_on_purpose_is_seen_and_the_root_takes_the_process_with_it() {
         assert_eq!((code, out.as_str()), (Some(0), line.as_str()), "{err}");
         let (status, _, err) = daemon.end();
         assert_eq!(status.code(), Some(12), "{err}");
-        assert!(err.contains("root gave up: injected: asked for by an operator"), "{err}");
+        assert!(err.contains("root gave up: injected: requested by an operator"), "{err}");
         assert_eq!(ask(&dir, &["verify"])["problems"], json!([]));
         daemon = start();
     }

@@ -34,7 +34,7 @@ fn kills_crashes_and_dying_disks_make_no_difference_and_are_counted() {
     assert!(report["lives"].as_u64().unwrap() >= 14, "{report}");
     assert_eq!(times("venue"), 0, "{report}");
     // A quarter falls while people speak, and once venue time passes by itself.
-    assert!(times("word") > 10, "{report}");
+    assert!(times("command") > 10, "{report}");
     assert!(report["struck"].to_string().contains("dead for"), "{report}");
 }
 

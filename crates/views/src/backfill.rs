@@ -151,7 +151,7 @@ pub struct BackfillView {
     /// How far it is.
     pub state: BackfillState,
     /// The request.
-    pub word: BackfillWord,
+    pub request: BackfillWord,
     /// Whether the schedule began it.
     pub scheduled: bool,
     /// Number of series.

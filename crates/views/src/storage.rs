@@ -180,7 +180,7 @@ pub struct RetainRunView {
     /// Its state.
     pub state: RetainState,
     /// The request.
-    pub word: RetainWord,
+    pub request: RetainWord,
     /// What was removed; none: it has not ended.
     pub removed: Option<RetainView>,
     /// Why it failed.

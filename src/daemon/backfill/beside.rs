@@ -2,10 +2,11 @@
 
 use super::super::fetch_history::{patiently, why};
 use super::super::reload::in_force;
+use super::super::work::{self, Ended, Jobs};
 use super::meter::Meter;
 use super::plan::{self, Scope, needs};
 use super::runs::Backfills;
-use super::symbols::{symbols, unknown};
+use super::symbols::{symbols, unreported};
 use super::work::Work;
 use super::{planned, supported};
 use everwarm_config::{BackfillConfig, Schedule, timeframes};
@@ -13,12 +14,10 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::Timeframe;
 use everwarm_edge::operation::reload::standing;
-use everwarm_edge::task::guarded;
 use everwarm_edge::world::{Passing, World};
 use everwarm_runtime::clock::steady;
-use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::backfill::{BackfillState, BackfillView, BackfillWord};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -28,8 +27,6 @@ use tokio::sync::oneshot;
 
 /// Name of the actor.
 pub const NAME: &str = "backfill";
-/// Wall time between checks whether a backfill is requested or due.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What the actor works with.
 #[derive(Clone)]
@@ -43,60 +40,43 @@ struct Tools {
 /// The actor.
 pub fn actor(started: &BackfillConfig, world: &World, runs: &Backfills, on: &Handle) -> ChildSpec {
     let (world, runs, started) = (world.clone(), runs.clone(), started.clone());
-    let of = Tools { world, runs, started };
-    worker(NAME, move |_| (Backfill, of.clone())).on(on.clone())
+    work::actor(NAME, Tools { world, runs, started }, on)
 }
 
-struct Backfill;
+impl Jobs for Tools {
+    type Job = Meter;
+    /// The backfill, if it panicked.
+    type Report = Option<Meter>;
 
-enum Msg {
-    /// Check whether there is something to do.
-    Look,
-    /// The task has ended.
-    Ended,
-}
+    const LOOK: Duration = Duration::from_millis(200);
 
-struct State {
-    of: Tools,
-    /// Held while a backfill is carried out. Dropping it ends the work.
-    running: Option<oneshot::Sender<()>>,
-}
-
-impl Actor for Backfill {
-    type Msg = Msg;
-    type State = State;
-    type Arguments = Tools;
-
-    async fn pre_start(&self, me: ActorRef<Msg>, of: Tools) -> Result<State, ActorProcessingErr> {
-        me.send_after(LOOK, || Msg::Look);
-        Ok(State { of, running: None })
+    fn look(&mut self) {
+        self.follow_schedule();
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Msg>,
-        message: Msg,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            Msg::Look => {
-                me.send_after(LOOK, || Msg::Look);
-                state.of.follow_schedule();
-                let asked = state.running.is_none().then(|| state.of.runs.asked()).flatten();
-                let Some(meter) = asked else { return Ok(()) };
-                let of = state.of.clone();
-                let (running, ended) = oneshot::channel();
-                state.running = Some(running);
-                let on = Handle::current();
-                tokio::task::spawn_blocking(move || {
-                    on.block_on(of.carry_out(&meter, ended));
-                    drop(me.send_message(Msg::Ended));
-                });
-            }
-            Msg::Ended => state.running = None,
+    fn job(&mut self) -> Option<Meter> {
+        self.runs.asked()
+    }
+
+    fn panicked(meter: &Meter) -> Option<Meter> {
+        Some(meter.clone())
+    }
+
+    fn run(&self, meter: Meter, ended: Ended) -> Option<Meter> {
+        Handle::current().block_on(self.carry_out(&meter, ended.awaited));
+        None
+    }
+
+    fn ended(&mut self, panicked: Option<Meter>) {
+        if let Some(meter) = &panicked {
+            note_panic(meter);
         }
-        Ok(())
     }
+}
+
+/// Notes that a backfill panicked. Otherwise the actor would carry it out again for ever.
+fn note_panic(meter: &Meter) {
+    failed(meter, "the backfill panicked: see the log".to_owned());
 }
 
 fn failed(meter: &Meter, why: String) {
@@ -132,9 +112,8 @@ impl Tools {
             biased;
             // The actor has ended: its successor continues.
             _ = ended => {}
-            // A bug must not stop the branch: trading would then be limited to exits.
-            done = guarded(self.tried(meter)) => {
-                if let Err(why) = done.and_then(|tried| tried) {
+            done = self.tried(meter) => {
+                if let Err(why) = done {
                     failed(meter, why);
                 }
             }
@@ -142,12 +121,11 @@ impl Tools {
     }
 
     async fn tried(&self, meter: &Meter) -> Result<(), String> {
-        let (world, request) = (&self.world, meter.view().word);
+        let (world, request) = (&self.world, meter.view().request);
         meter.change(|view| {
             let (run, scheduled) = (view.run, view.scheduled);
             let (request, state) = (request.clone(), BackfillState::Planning);
-            *view =
-                BackfillView { run, scheduled, word: request, state, ..BackfillView::default() };
+            *view = BackfillView { run, scheduled, request, state, ..BackfillView::default() };
         });
         let standing = standing(world);
         if standing.now.generation == 0 {
@@ -186,10 +164,9 @@ impl Tools {
         let through = Timeframe::M1.open_of(through.await.map_err(|e| why(&e))?);
         let traded: BTreeSet<Symbol> = world.board.live().borrow().iter().copied().collect();
         let all = request.universe || !request.symbols.is_empty();
-        let names = &request.symbols;
         let rules = if all {
-            let found = patiently(async || world.venue.instruments(names).await).await;
-            found.map_err(|e| unknown(names, &e))?
+            let found = patiently(async || world.venue.instruments(&[]).await).await;
+            found.map_err(|e| unreported(&e))?
         } else {
             Vec::new()
         };
@@ -210,5 +187,62 @@ impl Tools {
             sessions: (*world.board.sessions()).clone(),
             page: capabilities.page,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ractor::Actor;
+    use tokio::sync::mpsc::{Sender, channel};
+
+    /// The first backfill panics.
+    #[derive(Clone)]
+    struct Panics(Backfills, Sender<()>);
+
+    impl Jobs for Panics {
+        type Job = Meter;
+        type Report = Option<Meter>;
+
+        const LOOK: Duration = Duration::from_millis(1);
+
+        fn job(&mut self) -> Option<Meter> {
+            self.0.asked()
+        }
+
+        fn panicked(meter: &Meter) -> Option<Meter> {
+            Tools::panicked(meter)
+        }
+
+        fn run(&self, meter: Meter, _: Ended) -> Option<Meter> {
+            assert!(meter.view().run > 1, "as planned");
+            meter.change(|view| view.state = BackfillState::Done);
+            None
+        }
+
+        fn ended(&mut self, panicked: Option<Meter>) {
+            if let Some(meter) = &panicked {
+                note_panic(meter);
+            }
+            self.1.try_send(()).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_backfill_that_panics_has_failed_and_the_next_request_is_carried_out() {
+        let (to, mut ends) = channel(2);
+        let runs = Backfills::default();
+        runs.begin(&BackfillWord::default(), false).unwrap();
+        let of = Panics(runs.clone(), to);
+        let (actor, _) = Actor::spawn(None, work::Frame::<Panics>::new(), of).await.unwrap();
+        ends.recv().await.unwrap();
+        let view = runs.view();
+        assert_eq!((view.run, view.state), (1, BackfillState::Failed));
+        assert_eq!(view.error.as_deref(), Some("the backfill panicked: see the log"));
+        runs.begin(&BackfillWord::default(), false).unwrap();
+        ends.recv().await.unwrap();
+        let view = runs.view();
+        assert_eq!((view.run, view.state, view.error), (2, BackfillState::Done, None));
+        actor.stop(None);
     }
 }

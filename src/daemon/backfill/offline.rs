@@ -11,7 +11,7 @@ use super::super::{Watch, elsewhere, launch, passing, runtime, venue_usage};
 use super::meter::Meter;
 use super::plan::{Scope, needs, plans};
 use super::runs::checked;
-use super::symbols::{symbols, unknown};
+use super::symbols::{symbols, unreported};
 use super::work::Work;
 use super::{planned, supported};
 use crate::adapters;
@@ -64,7 +64,7 @@ pub fn run(
         VenueSource::Remote(remote) => Traded::at(config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
-    let meter = Meter::of(BackfillView { word: word.clone(), ..BackfillView::default() });
+    let meter = Meter::of(BackfillView { request: word.clone(), ..BackfillView::default() });
     let job = Job { config, traded, meter };
     runtime(1, "backfill")?
         .block_on(async { if word.plan { job.plan().await } else { job.fetch(on_progress).await } })
@@ -230,7 +230,7 @@ impl Job<'_> {
     }
 
     async fn scope(&self, venue: &Venue, last: LastRun, through: UtcMs) -> Result<Scope, Failure> {
-        let (word, settings) = (self.meter.view().word, &self.traded.settings);
+        let (word, settings) = (self.meter.view().request, &self.traded.settings);
         let usage = |why: String| Failure::new(Exit::Usage, why);
         let mut traded = last.symbols;
         if traded.is_empty() {
@@ -240,10 +240,10 @@ impl Job<'_> {
         let port = &venue.ports.venue;
         let rules: Result<Vec<Instrument>, VenueError> = match (&word.symbols[..], venue.runs) {
             ([], _) if !word.universe && !by_rule => Ok(Vec::new()),
-            (named, true) => patiently(async || port.instruments(named).await).await,
+            (_, true) => patiently(async || port.instruments(&[]).await).await,
             (_, false) => Ok(self.traded.rules.clone()),
         };
-        let rules = rules.map_err(|e| Failure::new(Exit::Failed, unknown(&word.symbols, &e)))?;
+        let rules = rules.map_err(|e| Failure::new(Exit::Failed, unreported(&e)))?;
         if by_rule {
             // A first start trades what the rule of the configuration leaves.
             let mut left = rules.clone();

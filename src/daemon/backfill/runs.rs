@@ -41,7 +41,7 @@ impl Backfills {
         let mut runs = self.locked();
         let before = runs.last.view();
         if before.run > 0 && !before.state.is_over() {
-            if before.word == *word {
+            if before.request == *word {
                 return Ok(before);
             }
             let (done, all) = (thousands(before.bars_done), thousands(before.bars));
@@ -53,7 +53,7 @@ impl Backfills {
         let view = BackfillView {
             run: before.run + 1,
             state: BackfillState::Waiting,
-            word: word.clone(),
+            request: word.clone(),
             scheduled,
             ..BackfillView::default()
         };

@@ -5,29 +5,57 @@ use super::super::panic::bought;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::settings::Settings;
+use everwarm_edge::world::World;
 use everwarm_venue::port::VenueError;
 use everwarm_views::backfill::BackfillWord;
+use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::known_symbols::meant;
 use std::collections::{BTreeMap, BTreeSet};
+use tokio::runtime::Handle;
 
-/// The symbols to complete, and whether each is traded. `rules` are those of the given symbols, or
-/// of all symbols of the venue for the universe.
+/// Checks the symbols of a request to the running daemon, before it begins. Without a response of
+/// the venue they are checked when it begins.
+///
+/// # Errors
+/// One of them is unknown at the venue.
+pub fn check(world: &World, request: &BackfillWord) -> Result<(), Failure> {
+    if request.symbols.is_empty() {
+        return Ok(());
+    }
+    match Handle::current().block_on(world.venue.instruments(&[])) {
+        Ok(rules) => known(&request.symbols, &rules).map_err(|why| Failure::new(Exit::Usage, why)),
+        Err(error) => {
+            tracing::info!("{}", unreported(&error));
+            Ok(())
+        }
+    }
+}
+
+/// Checks that symbols are among those of the venue.
+///
+/// # Errors
+/// The first one that is not, and the one that was probably meant.
+fn known(given: &[Symbol], rules: &[Instrument]) -> Result<(), String> {
+    let is_listed = |name: &Symbol| rules.iter().any(|rule| rule.symbol == *name);
+    let Some(absent) = given.iter().find(|name| !is_listed(name)) else { return Ok(()) };
+    let near = meant(*absent, rules.iter().map(|rule| rule.symbol)).unwrap_or_default();
+    Err(format!("symbols: {absent} is unknown at the venue{near}"))
+}
+
+/// The symbols to complete, and whether each is traded. `rules` are those of all symbols of the
+/// venue, if symbols are given or the universe is.
 ///
 /// # Errors
 /// The venue lacks a symbol, or there is none.
 pub(super) fn symbols(
-    word: &BackfillWord,
+    request: &BackfillWord,
     traded: &BTreeSet<Symbol>,
     mut rules: Vec<Instrument>,
     settings: &Settings,
 ) -> Result<BTreeMap<Symbol, bool>, String> {
-    let given = &word.symbols;
-    let known = |name: &&Symbol| rules.iter().any(|rule| rule.symbol == **name);
-    let absent: Vec<String> =
-        given.iter().filter(|name| !known(name)).map(Symbol::to_string).collect();
-    if !absent.is_empty() {
-        return Err(format!("symbols: the venue has no {}", absent.join(", ")));
-    }
-    let names: Vec<Symbol> = if word.universe {
+    let given = &request.symbols;
+    known(given, &rules)?;
+    let names: Vec<Symbol> = if request.universe {
         bought(&mut rules, &settings.universe, &settings.trading.quote_asset);
         rules.iter().map(|rule| rule.symbol).collect()
     } else if given.is_empty() {
@@ -41,14 +69,9 @@ pub(super) fn symbols(
     Ok(names.into_iter().map(|name| (name, traded.contains(&name))).collect())
 }
 
-/// Why the venue did not report the rules of these symbols; none: of all.
-pub(super) fn unknown(given: &[Symbol], error: &VenueError) -> String {
-    let why = why(error);
-    if given.is_empty() {
-        return format!("the symbols of the venue: {why}");
-    }
-    let names: Vec<String> = given.iter().map(Symbol::to_string).collect();
-    format!("the venue rejects the symbols {}: {why}", names.join(", "))
+/// Why the venue did not report its symbols.
+pub(super) fn unreported(error: &VenueError) -> String {
+    format!("the symbols of the venue: {}", why(error))
 }
 
 #[cfg(test)]
@@ -71,8 +94,15 @@ mod tests {
         assert_eq!(found.values().filter(|traded| **traded).count(), 1);
         let one = BackfillWord { symbols: vec![names[0]], ..word.clone() };
         assert_eq!(of(&one), Ok(BTreeMap::from([(names[0], false)])));
-        let wrong = BackfillWord { symbols: vec![Symbol::named("NOPE").unwrap()], ..word.clone() };
-        assert_eq!(of(&wrong).unwrap_err(), "symbols: the venue has no NOPE");
+        let unknown = |name: &str| {
+            let symbols = vec![names[1], Symbol::named(name).unwrap()];
+            of(&BackfillWord { symbols, ..word.clone() }).unwrap_err()
+        };
+        assert_eq!(unknown("NOPE"), "symbols: NOPE is unknown at the venue");
+        let misspelt = &names[0].as_str()[1..];
+        let meant =
+            format!("symbols: {misspelt} is unknown at the venue; did you mean {}?", names[0]);
+        assert_eq!(unknown(misspelt), meant);
         let none = symbols(&word, &BTreeSet::new(), Vec::new(), &settings).unwrap_err();
         assert!(none.contains("--universe"), "{none}");
     }

@@ -32,22 +32,22 @@ impl Retains {
         }
         let mut last = self.locked();
         if last.state == RetainState::Running {
-            if last.word == *word {
+            if last.request == *word {
                 return Ok(last.clone());
             }
             let text = "another such request runs; wait until it ends";
             return Err(Failure::new(Exit::Refused, text));
         }
-        let (run, word) = (last.run + 1, word.clone());
+        let (run, request) = (last.run + 1, word.clone());
         let state = RetainState::Running;
-        *last = RetainRunView { run, state, word, ..RetainRunView::default() };
+        *last = RetainRunView { run, state, request, ..RetainRunView::default() };
         Ok(last.clone())
     }
 
     /// The request to carry out; none: there is none.
     pub(super) fn asked(&self) -> Option<RetainWord> {
         let last = self.locked();
-        (last.state == RetainState::Running).then(|| last.word.clone())
+        (last.state == RetainState::Running).then(|| last.request.clone())
     }
 
     /// Notes the result. If the work was interrupted, the successor of its actor does it again.
