@@ -8,12 +8,12 @@ use crate::kit::{
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::Body;
 use everwarm_domain::fact::kinds::{TABLE, kept_for_a_time, kind};
-use everwarm_domain::time::Timeframe;
+use everwarm_domain::time::{DAY, Timeframe};
 use everwarm_history as history;
 use everwarm_history::old_bars::file_of;
 use everwarm_kernel::fact::{Body as _, Fact, Key};
 use everwarm_runtime::store::Store;
-use everwarm_runtime::store::archive::Archive;
+use everwarm_runtime::store::archive::{Archive, Op};
 use everwarm_views::emergency::FILE as EMERGENCY;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -192,6 +192,10 @@ fn each_night_the_daemon_removes_what_is_due() {
     daemon.kill();
     let history = Archive::open(&dir.join(history::FILE)).unwrap();
     bar_archive::add(&history, Timeframe::M1, 45..46);
+    let scans = ["scan_days.1", "scan_near.1"];
+    let key = [&DAY.to_be_bytes()[..], b"sma_cross"].concat();
+    let put = |table| Op::Put { table, key: key.clone(), value: b"[]".to_vec() };
+    history.commit(&scans.map(put), true).unwrap();
     drop(history);
     let old = bar_archive::old_of(&bar_archive::live(&dir));
     assert_eq!(old.len(), 2 * 1_440);
@@ -207,6 +211,9 @@ fn each_night_the_daemon_removes_what_is_due() {
     assert_eq!(daemon.end().0.code(), Some(0));
     let removed = sound(&dir)["removed"].clone();
     assert!(removed["facts"].as_u64() > Some(100), "{removed}");
+    let history = Archive::look(&dir.join(history::FILE)).unwrap().unwrap();
+    assert!(scans.into_iter().all(|of| history.get(of, &key).unwrap().is_none()), "old scans");
+    drop(history);
     assert!(bar_archive::old_of(&bar_archive::archived(&archive)) == old, "each bar is there");
     let (code, out, err) = run(&dir, &["storage", "retain", "--config", config]);
     assert_eq!(code, Some(0), "{out}{err}");

@@ -7,7 +7,7 @@
 
 use super::reload::in_force;
 use super::retention;
-use super::work::Work;
+use super::work::{self, Ended, Jobs};
 use crate::audit::{DerivedPeriod, StoreFacts, derive};
 use everwarm_config::values::{Window, time_of_day};
 use everwarm_domain::fact::Body;
@@ -17,16 +17,15 @@ use everwarm_kernel::fact::Fact;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::store::{CheckpointRow, Store};
-use everwarm_runtime::supervise::{ChildSpec, worker};
+use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts;
 use everwarm_views::scan_days;
 use everwarm_views::summary::Period;
 use everwarm_views::telemetry::Page;
 use everwarm_views::views::RepeatedDayView;
-use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::ops::ControlFlow;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -37,8 +36,6 @@ pub const NAME: &str = "self-replay";
 const WINDOW: &str = "storage.window";
 /// Configuration key of the time of day.
 pub const KEY: &str = "daemon.self_replay";
-/// Wall time between checks whether a day is due.
-const LOOK: Duration = Duration::from_secs(1);
 /// Wall time after a start at which the last day is repeated, if its time had passed before.
 const AFTER_START: Duration = Duration::from_mins(10);
 /// Rests last so many times as long as the work before them.
@@ -115,6 +112,8 @@ struct Repeating {
     started: Option<UtcMs>,
     /// When the process started.
     began: Instant,
+    /// The time of the newest stored states, if what was due then was not removed yet.
+    due: Option<UtcMs>,
 }
 
 /// The actor. In lockstep there is none: time does not pass by itself.
@@ -128,8 +127,7 @@ pub fn actor(
         return None;
     }
     let (world, results, began) = (world.clone(), results.clone(), clock::now());
-    let of = Repeating { world, results, started, began };
-    Some(worker(NAME, move |_| (SelfReplay, of.clone())).on(on.clone()))
+    Some(work::actor(NAME, Repeating { world, results, started, began, due: None }, on))
 }
 
 /// Start of the newest day that is due when its decisions are repeated `at` milliseconds after
@@ -138,27 +136,24 @@ fn due(now: UtcMs, at: UtcMs) -> UtcMs {
     (day_of(now - at) - 1) * DAY
 }
 
-struct SelfReplay;
+/// What the actor does.
+enum Job {
+    /// Repeat this day.
+    Repeat(UtcMs),
+    /// Remove what is due at this time.
+    Remove(UtcMs),
+}
 
-enum Msg {
-    /// Check whether a day is due.
-    Look,
+/// How it ended.
+enum Report {
     /// The day was repeated; none: it has no inputs, or the process ends.
-    Ended(UtcMs, Option<Repetition>),
+    Repeated(UtcMs, Option<Repetition>),
     /// What is due was removed, or the reason why not.
     Removed(Option<String>),
 }
 
 /// A repeated day, and the time of the states at its end, if they were stored.
 type Repetition = (RepeatedDayView, Option<UtcMs>);
-
-struct State {
-    of: Repeating,
-    /// Held while a day is being repeated. Dropping it ends the work.
-    running: Option<SyncSender<()>>,
-    /// The time of the newest stored states, if what was due then was not removed yet.
-    due: Option<UtcMs>,
-}
 
 impl Repeating {
     /// The day to repeat now, if there is one.
@@ -188,68 +183,44 @@ impl Repeating {
     }
 }
 
-impl Actor for SelfReplay {
-    type Msg = Msg;
-    type State = State;
-    type Arguments = Repeating;
+impl Jobs for Repeating {
+    type Job = Job;
+    type Report = Report;
 
-    async fn pre_start(
-        &self,
-        me: ActorRef<Msg>,
-        of: Repeating,
-    ) -> Result<State, ActorProcessingErr> {
-        me.send_after(LOOK, || Msg::Look);
-        Ok(State { of, running: None, due: None })
+    const LOOK: Duration = Duration::from_secs(1);
+
+    fn job(&mut self) -> Option<Job> {
+        // What is due goes first: in a fast market, a next day is always waiting.
+        let due = self.due.take_if(|_| in_window(&self.world)).map(Job::Remove);
+        due.or_else(|| self.day().map(Job::Repeat))
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<Msg>,
-        message: Msg,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        match message {
-            Msg::Look => {
-                me.send_after(LOOK, || Msg::Look);
-                if state.running.is_some() {
-                    return Ok(());
-                }
-                let (running, ended) = sync_channel(0);
-                let world = state.of.world.clone();
-                // What is due goes first: in a fast market, a next day is always waiting.
-                if let Some(time) = state.due.filter(|_| in_window(&world)) {
-                    (state.running, state.due) = (Some(running), None);
-                    let of = state.of.clone();
-                    let panicked =
-                        Msg::Removed(Some("the removal panicked: see the log".to_owned()));
-                    let work = Work::of(me, panicked);
-                    tokio::task::spawn_blocking(move || {
-                        work.end(Msg::Removed(of.remove(time, ended)));
-                    });
-                    return Ok(());
-                }
-                let Some(day) = state.of.day() else { return Ok(()) };
-                state.running = Some(running);
-                let work = Work::of(me, Msg::Ended(day, Some((panicked(day), None))));
-                tokio::task::spawn_blocking(move || {
-                    work.end(Msg::Ended(day, repeat(&world, day, ended)));
-                });
-            }
-            Msg::Ended(day, result) => {
-                state.running = None;
+    fn panicked(job: &Job) -> Report {
+        match job {
+            Job::Repeat(day) => Report::Repeated(*day, Some((panicked(*day), None))),
+            Job::Remove(_) => Report::Removed(Some("the removal panicked: see the log".to_owned())),
+        }
+    }
+
+    fn run(&self, job: Job, ended: Ended) -> Report {
+        match job {
+            Job::Repeat(day) => Report::Repeated(day, repeat(&self.world, day, ended.steps)),
+            Job::Remove(time) => Report::Removed(self.remove(time, ended.steps)),
+        }
+    }
+
+    fn ended(&mut self, report: Report) {
+        match report {
+            Report::Repeated(day, result) => {
                 let (view, due) = result.unzip();
                 if let Some(view) = &view {
                     log(view);
                 }
-                state.due = due.flatten().or(state.due);
-                state.of.results.note(day, view);
+                self.due = due.flatten().or(self.due);
+                self.results.note(day, view);
             }
-            Msg::Removed(held) => {
-                state.running = None;
-                state.of.results.note_held(held);
-            }
+            Report::Removed(held) => self.results.note_held(held),
         }
-        Ok(())
     }
 }
 
@@ -303,7 +274,8 @@ fn repeat(world: &World, day: UtcMs, ended: Receiver<()>) -> Option<Repetition> 
                 // A wrong state would hide the difference from the next night.
                 (Some(first), _) => Err(format!("fact {} differs from its input", first.key)),
             };
-            if let Err(why) = scan_days::store(&journal, &world.archive, period.to)
+            let keeps_near = retention::rules(world).scan_history;
+            if let Err(why) = scan_days::store(&journal, &world.archive, period.to, keeps_near)
                 && why.exit != Exit::Interrupted
             {
                 tracing::warn!("the counts of the scanner are not stored: {why}");

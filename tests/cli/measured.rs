@@ -3,7 +3,12 @@
 
 use crate::cli::look::get;
 use crate::kit::{Folder, Process, run, wait_until};
+use everwarm::audit;
+use everwarm_domain::time::DAY;
 use everwarm_runtime::store::archive::Archive;
+use everwarm_views::scan_days::{near, scan_days};
+use everwarm_views::testing::Facts;
+use std::path::Path;
 
 /// Lines and bytes of one answer, at most.
 const LINES: usize = 20_000;
@@ -44,7 +49,8 @@ fn the_decisions_of_a_day_are_repeated_in_the_night() {
     let folder = Folder::new("repeated");
     let dir = folder.join("data");
     let config = folder.join("early.toml");
-    std::fs::write(&config, "[daemon]\nself_replay = \"00:05\"\n").unwrap();
+    let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nscan_history = true\n";
+    std::fs::write(&config, text).unwrap();
     let flags = ["--pace", "3000x", "--symbols", "2", "--config", config.to_str().unwrap()];
     let daemon = Process::start(&dir, &[&["run"], &flags[..]].concat());
     daemon.answers();
@@ -62,6 +68,20 @@ fn the_decisions_of_a_day_are_repeated_in_the_night() {
     let of = |part: &str| doctor[part].to_string().contains("self-replay");
     assert_eq!((of("checks"), of("findings")), (true, false), "{doctor}");
     daemon.kill();
+    counts_are_stored(&dir);
+}
+
+/// The night has stored the counts of the day that the journal gives, the bars near a signal, and
+/// where the next night begins.
+fn counts_are_stored(dir: &Path) {
     let history = Archive::look(&dir.join("history.redb")).unwrap().unwrap();
-    assert!(!history.all("scan_days.1").unwrap().is_empty(), "the scanner's counts are not stored");
+    let counts = history.all("scan_days.1").unwrap();
+    let (key, _) = counts.first().expect("the counts of the scanner are stored");
+    let end = i64::from_be_bytes(*key.first_chunk().unwrap()) + DAY - 1;
+    let (journal, none) = (audit::open(dir).unwrap(), Archive::in_memory(dir).unwrap());
+    let counted = |archive: &Archive| scan_days(&*journal, archive, (1, end), None).unwrap();
+    assert_eq!(counted(&history), counted(&none));
+    let kept = near(&Facts(Vec::new()), &history, (1, end), None, 9).unwrap();
+    assert_eq!((kept.rows.len(), kept.unknown), (9, Vec::new()));
+    assert_eq!(history.len("scan_state.1").unwrap(), 1);
 }

@@ -3,12 +3,13 @@
 use super::{Core, explain, query};
 use crate::print::Printer;
 use crate::progress::Progress;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{UtcMs, date_of, day_of};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::questions::{self, Asked, SCAN, SCAN_DAYS, SCAN_NEAR};
+use everwarm_views::questions::{self, Asked, Json, NEAR_COLUMNS, SCAN, SCAN_DAYS, SCAN_NEAR};
 use everwarm_views::scan::{TOP, TOP_MAX};
-use everwarm_views::scan_days::DAYS_MAX;
+use everwarm_views::scan_days::{DAYS_MAX, NearView, UnknownDaysView};
 use everwarm_words::text::instant;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// Flags of `scan`.
@@ -53,6 +54,9 @@ pub fn print(args: &ScanArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
     if args.args.json {
         return printer.answer(&answer);
     }
+    if args.near {
+        return print_near(&answer, printer);
+    }
     let rows = answer.rows()?;
     if args.days.is_some() {
         return query::rows(&rows, question, printer);
@@ -67,4 +71,22 @@ pub fn print(args: &ScanArgs, core: &Core, printer: Printer) -> Result<Exit, Fai
         printer.note(&format!("the nearest {} rows; --top N shows more", args.top));
     }
     Ok(exit)
+}
+
+/// Prints bars near a signal, and of which days none are known.
+fn print_near(answer: &Json, printer: Printer) -> Result<Exit, Failure> {
+    let NearView { unknown, .. } = answer.read()?;
+    for UnknownDaysView { from, to, why } in unknown {
+        let [from, to] = [from, to].map(|day| date_of(day_of(day)));
+        let days = if from == to { from } else { format!("{from} to {to}") };
+        printer.note(&format!("{days}: no bars near a signal are known: {why}"));
+    }
+    // The table takes the rows as they were sent.
+    let all: Value = answer.read()?;
+    let rows = all["rows"].as_array().map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() {
+        printer.note(SCAN_NEAR.none);
+        return Ok(Exit::Fine);
+    }
+    printer.table(&questions::table(NEAR_COLUMNS, rows))
 }

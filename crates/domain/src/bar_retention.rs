@@ -170,6 +170,8 @@ pub struct StorageRules {
     pub archive: bool,
     /// Folder of the archive; empty: [`FOLDER`] in the data directory.
     pub archive_dir: PathBuf,
+    /// Whether each night keeps bars near a signal of a strategy.
+    pub scan_history: bool,
     /// Price of a gigabyte for a month; 0: unknown.
     pub price_per_gb_month: Decimal,
     /// Size of all files at which the emergency begins, bytes; 0: there is no limit.
@@ -190,6 +192,7 @@ impl Default for StorageRules {
             bars: BarTable(Vec::new()),
             archive: true,
             archive_dir: PathBuf::new(),
+            scan_history: false,
             price_per_gb_month: Decimal::ZERO,
             limit: 0,
             min_free: 0,

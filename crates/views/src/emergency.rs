@@ -26,6 +26,9 @@ pub const FILE: &str = "storage-emergency.json";
 /// What a step frees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frees {
+    /// The bars near a signal that nights keep (`storage.scan_history`). The daemon keeps no others
+    /// until the emergency is lifted. New bars use their space in the history.
+    Scans,
     /// Facts of the journal that are computed from bars and older than so many days, and bars in
     /// the history that the profile `compact` does not keep.
     Older(i64),
@@ -43,14 +46,15 @@ pub struct EmergencyStep {
 }
 
 /// The steps, in their order. A later one begins only if the space is still too little.
-pub const STEPS: [EmergencyStep; 3] = [
+pub const STEPS: [EmergencyStep; 4] = [
+    EmergencyStep { name: "scans", frees: Frees::Scans },
     EmergencyStep { name: "30d", frees: Frees::Older(30) },
     EmergencyStep { name: "7d", frees: Frees::Older(7) },
     EmergencyStep { name: "archive", frees: Frees::Archive },
 ];
 
 /// Their names, for metrics.
-pub const NAMES: &[&str] = &[STEPS[0].name, STEPS[1].name, STEPS[2].name];
+pub const NAMES: &[&str] = &[STEPS[0].name, STEPS[1].name, STEPS[2].name, STEPS[3].name];
 
 /// Days for which the journal keeps bars, and what is computed from them, during an emergency.
 const DAYS: i64 = 30;
@@ -239,11 +243,12 @@ pub fn in_force(rules: StorageRules, data_dir: &Path) -> StorageRules {
     if read(data_dir).state == EmergencyState::None { rules } else { during(rules, DAYS) }
 }
 
-/// The rules during an emergency: the journal keeps facts for at most so many days.
+/// The rules during an emergency: the journal keeps facts for at most so many days, and nights keep
+/// no bars near a signal.
 #[must_use]
 pub fn during(rules: StorageRules, days: i64) -> StorageRules {
     let analysis_days = if rules.analysis_days == 0 { days } else { rules.analysis_days.min(days) };
-    StorageRules { analysis_days, emergency: true, ..rules }
+    StorageRules { analysis_days, scan_history: false, emergency: true, ..rules }
 }
 
 #[cfg(test)]
@@ -283,14 +288,16 @@ mod tests {
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(read(&folder), EmergencyView::default());
-        assert!(!in_force(StorageRules::default(), &folder).emergency);
+        let keeping = StorageRules { scan_history: true, ..StorageRules::default() };
+        let of = in_force(keeping.clone(), &folder);
+        assert!(!of.emergency && of.scan_history);
         let mut view = EmergencyView { state: EmergencyState::Freeing, ..read(&folder) };
         view.step_mut("archive").freed += 5;
         view.step_mut("archive").freed += 5;
         write(&folder, &view).unwrap();
         assert_eq!((read(&folder), view.steps.len()), (view, 1));
-        let of = in_force(StorageRules::default(), &folder);
-        assert_eq!((of.emergency, of.analysis_days), (true, 30));
+        let of = in_force(keeping, &folder);
+        assert_eq!((of.emergency, of.analysis_days, of.scan_history), (true, 30, false));
         fs::write(folder.join(FILE), "{").unwrap();
         assert_eq!(read(&folder).state, EmergencyState::Compact);
         assert!(in_force(StorageRules::default(), &folder).emergency);

@@ -14,6 +14,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::{Fact, Key};
 use everwarm_trading::strategy::{self, LotView, Verdict, View, WhyNot};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum number of facts that wait for their order: a stage may append facts about later inputs
@@ -40,6 +41,8 @@ enum Shown {
 
 /// A strategy that runs again.
 struct Asked {
+    /// Name of its kind.
+    kind: &'static str,
     section: String,
     why_not: Box<dyn WhyNot>,
     timeframe: Timeframe,
@@ -60,7 +63,7 @@ struct Line {
 }
 
 /// What a strategy holds of a symbol.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Standing {
     /// Whether its last signal was a buy.
     long: bool,
@@ -84,6 +87,26 @@ impl Standing {
     fn is_empty(&self) -> bool {
         !self.long && !self.leaves && self.held.is_zero() && self.entries.is_empty()
     }
+}
+
+/// Everything that the evaluations of later facts follow from, at a fact behind which none waits.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    strategies: Vec<RememberedStrategy>,
+    standings: BTreeMap<String, BTreeMap<Symbol, Standing>>,
+    plans: Plans,
+}
+
+/// The same of one strategy.
+#[derive(Debug, Serialize, Deserialize)]
+struct RememberedStrategy {
+    id: String,
+    kind: String,
+    section: String,
+    /// What the kind remembers, as it saves it.
+    memory: Vec<u8>,
+    /// The newest values of the features.
+    values: Vec<(Symbol, Vec<f64>)>,
 }
 
 /// All strategies, and the facts that wait for their order.
@@ -119,6 +142,28 @@ impl Evaluations {
             waiting: BTreeMap::new(),
             plans: Plans::default(),
         }
+    }
+
+    /// What the evaluations of later facts follow from. None if facts wait, or if values of a bar
+    /// that ends at `before` or later were seen.
+    pub(crate) fn remembered(&self, before: UtcMs) -> Option<Remembered> {
+        if !self.waiting.is_empty() || self.newest.values().any(|end| *end >= before) {
+            return None;
+        }
+        let strategies = self.asked.iter().map(|(id, asked)| asked.remembered(id)).collect();
+        let (standings, plans) = (self.standings.clone(), self.plans.clone());
+        Some(Remembered { strategies, standings, plans })
+    }
+
+    /// Continues from what was remembered, before the first fact. False, and nothing changes, if
+    /// this program has other kinds or versions of them.
+    pub(crate) fn resume(&mut self, from: Remembered) -> bool {
+        let Remembered { strategies, standings, plans } = from;
+        let resumed: Option<BTreeMap<String, Asked>> =
+            strategies.into_iter().map(Asked::resumed).collect();
+        let Some(asked) = resumed else { return false };
+        (self.asked, self.standings, self.plans) = (asked, standings, plans);
+        true
     }
 
     /// Takes one fact in, in the order of the journal.
@@ -343,7 +388,29 @@ impl Asked {
     fn of(kind: &strategy::Kind, section: String) -> Option<Asked> {
         let (why_not, timeframe) = ((kind.why_not)(&section)?, (kind.timeframe)(&section)?);
         let (features, ends_with_lot) = ((kind.features)(&section), kind.ends_with_lot);
-        let lines = SymbolMap::default();
-        Some(Asked { section, why_not, timeframe, features, ends_with_lot, lines })
+        let (kind, lines) = (kind.name, SymbolMap::default());
+        Some(Asked { kind, section, why_not, timeframe, features, ends_with_lot, lines })
+    }
+
+    fn remembered(&self, id: &str) -> RememberedStrategy {
+        let values = self.lines.iter().map(|(symbol, line)| (symbol, line.values.clone()));
+        RememberedStrategy {
+            id: id.to_owned(),
+            kind: self.kind.to_owned(),
+            section: self.section.clone(),
+            memory: self.why_not.save(),
+            values: values.collect(),
+        }
+    }
+
+    /// The strategy as it was, with its id; none if this program cannot continue it.
+    fn resumed(from: RememberedStrategy) -> Option<(String, Asked)> {
+        let RememberedStrategy { id, kind, section, memory, values } = from;
+        let mut asked = Asked::of(strategy::kind(&kind)?, section)?;
+        asked.why_not.load(&memory).ok()?;
+        for (symbol, values) in values {
+            asked.lines.insert(symbol, Line { values, input: None });
+        }
+        Some((id, asked))
     }
 }

@@ -8,6 +8,7 @@ use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::indicators::{columns, old_columns, old_lengths};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Values kept per symbol and bar width: 4 hours of minutes; 12 MB with 300 symbols.
@@ -19,7 +20,7 @@ const PLANS: usize = 64;
 pub type IndicatorsView = BTreeMap<String, f64>;
 
 /// The features of each plan, in the order of the columns of values.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plans {
     features: BTreeMap<u64, Vec<String>>,
     /// The configured average lengths, for values of earlier versions, which had no plan.

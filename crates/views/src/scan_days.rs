@@ -1,32 +1,41 @@
 //! Counts what each strategy says about each symbol, by day.
 //!
 //! The counts follow from the facts of the journal, which keeps those for `storage.analysis_days`.
-//! Each night the daemon stores the counts of the last days in the history, where they stay. It
-//! stores nothing on the way of an order. Days without stored counts are counted on request. The
-//! bars at which exactly one condition failed are evaluated again on request, too.
+//! Each night the daemon stores the counts of the last days in the history. It reads the facts
+//! since the night before, see `reading.rs`. Nothing on the way of an order waits for it. Days
+//! without stored counts are counted on request. `near.rs` lists the bars at which exactly one
+//! condition failed.
+//!
+//! What a night stores is one commit of the history. A night that was killed has stored nothing,
+//! and the next one does all of its work.
 
-use super::evaluations::Evaluations;
+mod near;
+mod reading;
+
+pub use near::{NEAR_DAYS, NEAR_ROWS, NearView, UnknownDaysView, forget_near, near};
+
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
 use super::known_strategies::known;
-use super::scan::ScanView;
 use super::summary::Period;
-use everwarm_domain::fact::{Body, Market, Operator};
+use everwarm_domain::bar_retention::StorageRules;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::settings::Settings;
 use everwarm_domain::signal::Intent;
 use everwarm_domain::time::{DAY, UtcMs, day_of};
-use everwarm_runtime::store::Store;
 use everwarm_runtime::store::archive::{Archive, Op};
-use everwarm_trading::strategy::{Distance, Verdict};
+use everwarm_trading::strategy::Verdict;
 use everwarm_words::shapes;
+use near::{OfDays, Request};
+use reading::Found;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 use utoipa::ToSchema;
 
 /// Most days of one request.
 pub const DAYS_MAX: u32 = 3_660;
+/// Days for which the history keeps counts. It keeps them for longer if `storage.analysis_days` is
+/// longer.
+pub const COUNT_DAYS: i64 = 90;
 /// Days whose counts a night stores if no earlier night did.
 const NIGHTS: i64 = 7;
 /// Stored counts. The key is the day and the strategy, the value a list of symbols with counts.
@@ -76,10 +85,7 @@ impl Counts {
             (Some(Intent::Add), _) => self.adds += 1,
             (Some(Intent::Reduce | Intent::Close), _) => self.exits += 1,
             (None, Err(_)) => self.unjudged += 1,
-            (None, Ok(all)) => {
-                let Distance { failed, .. } = all.distance();
-                self.near += u64::from(failed == 1);
-            }
+            (None, Ok(_)) => self.near += u64::from(near::is_near(verdict)),
         }
     }
 
@@ -111,68 +117,56 @@ pub(crate) struct DayCounts {
     period: Period,
     /// Days that are not counted, because their counts are stored.
     stored: BTreeSet<UtcMs>,
+    /// The newest day from which facts were removed. No day up to it counts.
+    removed: Option<UtcMs>,
     days: Days,
-    /// The rows near a signal, if they are wanted instead of the counts.
-    near: Option<Near>,
-}
-
-/// Rows at which exactly one condition failed.
-#[derive(Debug)]
-struct Near {
-    /// The only strategy that counts; none: all.
-    strategy: Option<String>,
-    /// Number of rows that are kept, the nearest to a signal.
-    top: usize,
-    rows: Vec<ScanView>,
-}
-
-impl Near {
-    fn add(&mut self, strategy: &str, verdict: &Verdict) {
-        let wanted = self.strategy.as_deref().is_none_or(|only| only == strategy);
-        let failed = verdict.judged.as_ref().map_or(0, |all| all.distance().failed);
-        if !wanted || verdict.signal.is_some() || failed != 1 {
-            return;
-        }
-        self.rows.push(ScanView::of_bar(strategy, verdict.clone()));
-        if self.rows.len() >= self.top.saturating_mul(2).max(1_000) {
-            self.keep();
-        }
-    }
-
-    /// Drops all but the nearest rows. Of equally near ones the newest come first.
-    fn keep(&mut self) {
-        self.rows.sort_by(|one, other| {
-            let (gap, of) = (one.gap.unwrap_or(f64::MAX), other.gap.unwrap_or(f64::MAX));
-            let by_time = || other.close.cmp(&one.close);
-            gap.total_cmp(&of).then_with(by_time).then_with(|| one.order(other))
-        });
-        self.rows.truncate(self.top);
-    }
+    /// The bars near a signal of each day, if they are kept beside the counts.
+    kept: Option<OfDays>,
+    /// A request for the nearest bars, if they are wanted instead of the counts.
+    request: Option<Request>,
 }
 
 impl DayCounts {
     fn new(period: Period, stored: BTreeSet<UtcMs>) -> DayCounts {
-        DayCounts { period, stored, days: Days::new(), near: None }
+        let (removed, days, kept, request) = (None, Days::new(), None, None);
+        DayCounts { period, stored, removed, days, kept, request }
     }
 
     /// Whether the bar that ended at `time` counts.
     pub(crate) fn has(&self, time: UtcMs) -> bool {
         let day = day_of(time) * DAY;
-        (self.period.from..self.period.to).contains(&time) && !self.stored.contains(&day)
+        (self.period.from..self.period.to).contains(&time)
+            && !self.stored.contains(&day)
+            && self.removed.is_none_or(|removed| day > removed)
     }
 
     /// Takes one evaluation.
     pub(crate) fn add(&mut self, strategy: &str, verdict: &Verdict) {
-        if let Some(near) = &mut self.near {
-            return near.add(strategy, verdict);
+        if let Some(request) = &mut self.request {
+            return request.add(strategy, verdict);
         }
         let (day, symbol) = (day_of(verdict.head.time) * DAY, verdict.head.symbol);
+        if let Some(kept) = &mut self.kept {
+            near::add_to(kept, (day, strategy), verdict);
+        }
         let of_day = self.days.entry(day).or_default();
         if !of_day.contains_key(strategy) {
             of_day.insert(strategy.to_owned(), BTreeMap::new());
         }
         if let Some(all) = of_day.get_mut(strategy) {
             all.entry(symbol).or_default().add(verdict);
+        }
+    }
+
+    /// Drops what was counted of days from which facts were removed.
+    fn drop_removed(&mut self) {
+        let Some(removed) = self.removed else { return };
+        self.days.retain(|day, _| *day > removed);
+        if let Some(kept) = &mut self.kept {
+            kept.retain(|(day, _), _| *day > removed);
+        }
+        if let Some(request) = &mut self.request {
+            request.drop_until(removed);
         }
     }
 }
@@ -190,8 +184,8 @@ pub fn scan_days(
 ) -> Result<Vec<ScanDayView>, Failure> {
     let period = newest_days(days, newest);
     let (mut all, stored) = stored(archive, period)?;
-    let (counted, settings) = again(journal, DayCounts::new(period, stored))?;
-    all.extend(counted.days);
+    let Found { counts, settings, .. } = reading::whole(journal, DayCounts::new(period, stored))?;
+    all.extend(counts.days);
     let mut rows = Vec::new();
     for (day, strategies) in &all {
         for (id, symbols) in strategies {
@@ -207,28 +201,6 @@ pub fn scan_days(
     Ok(rows)
 }
 
-/// The bars of the newest `days` days up to the close `newest` at which exactly one condition of a
-/// signal failed: the `top` ones with the smallest gap. With a strategy, only its rows.
-///
-/// # Errors
-/// The journal could not be read, or there is no such strategy.
-pub fn near(
-    journal: &dyn JournalFacts,
-    (days, newest): (u32, UtcMs),
-    strategy: Option<&str>,
-    top: usize,
-) -> Result<Vec<ScanView>, Failure> {
-    let near = Near { strategy: strategy.map(str::to_owned), top, rows: Vec::new() };
-    let of = DayCounts::new(newest_days(days, newest), BTreeSet::new());
-    let (found, settings) = again(journal, DayCounts { near: Some(near), ..of })?;
-    let Some(mut near) = found.near else { return Ok(Vec::new()) };
-    near.keep();
-    if near.rows.is_empty() {
-        strategy.map_or(Ok(()), |strategy| known(strategy, &settings))?;
-    }
-    Ok(near.rows)
-}
-
 /// The newest days up to a close, that of the close included.
 fn newest_days(days: u32, newest: UtcMs) -> Period {
     let to = (day_of(newest) + 1) * DAY;
@@ -236,16 +208,25 @@ fn newest_days(days: u32, newest: UtcMs) -> Period {
 }
 
 /// Stores the counts of the days before `to` that are not stored yet, at most those of a week. Days
-/// without a bar have none.
+/// without a bar have none. With `keeps_near`, the bars near a signal of these days are kept, too:
+/// at most [`NEAR_ROWS`] of one strategy, symbol and day.
 ///
 /// # Errors
-/// The journal or the history could not be read or written.
-pub fn store(journal: &dyn JournalFacts, archive: &Archive, to: UtcMs) -> Result<(), Failure> {
+/// The journal or the history could not be read or written. Then nothing was stored.
+pub fn store(
+    journal: &dyn JournalFacts,
+    archive: &Archive,
+    to: UtcMs,
+    keeps_near: bool,
+) -> Result<(), Failure> {
     let period = Period { from: to - NIGHTS * DAY, to };
     let (_, stored) = stored(archive, period)?;
-    let (counted, _) = again(journal, DayCounts::new(period, stored))?;
-    let mut ops = Vec::new();
-    for (day, strategies) in counted.days {
+    let kept = keeps_near.then(OfDays::new);
+    let counts = DayCounts { kept, ..DayCounts::new(period, stored) };
+    let Found { counts, next, .. } = reading::of_night(journal, archive, counts, to)?;
+    let mut ops: Vec<Op> =
+        next.into_iter().chain(near::ops(counts.kept.unwrap_or_default())).collect();
+    for (day, strategies) in counts.days {
         for (id, symbols) in strategies {
             let key = [&key_of(day)[..], id.as_bytes()].concat();
             let rows: Vec<(Symbol, [u64; 6])> =
@@ -260,6 +241,28 @@ pub fn store(journal: &dyn JournalFacts, archive: &Archive, to: UtcMs) -> Result
     archive.commit(&ops, true).map_err(Failure::from)
 }
 
+/// Removes the counts and the bars near a signal that are too old on a day, days since 1970. If
+/// `storage.analysis_days` is 0, everything stays.
+///
+/// # Errors
+/// The history could not be read or written.
+pub fn remove_old(archive: &Archive, rules: &StorageRules, today: i64) -> Result<(), Failure> {
+    if rules.analysis_days == 0 {
+        return Ok(());
+    }
+    let counts = COUNT_DAYS.max(rules.analysis_days);
+    let (first, mut ops) = (key_of(0), Vec::new());
+    for (table, days) in [(TABLE, counts), (near::TABLE, NEAR_DAYS)] {
+        let until = key_of(today.saturating_sub(days).saturating_mul(DAY));
+        let old = archive.range(table, &first[..]..=&until[..], false, usize::MAX)?;
+        ops.extend(old.into_iter().map(|(key, _)| Op::Delete { table, key }));
+    }
+    if ops.is_empty() {
+        return Ok(());
+    }
+    archive.commit(&ops, true).map_err(Failure::from)
+}
+
 /// The start of the key of a day. Earlier days sort first.
 fn key_of(day: UtcMs) -> [u8; 8] {
     day.max(0).to_be_bytes()
@@ -267,48 +270,37 @@ fn key_of(day: UtcMs) -> [u8; 8] {
 
 /// The stored counts of a period, and their days.
 fn stored(archive: &Archive, period: Period) -> Result<(Days, BTreeSet<UtcMs>), Failure> {
-    let damaged = |reason: &str| {
-        let text = format!("the history's table {TABLE} is damaged: {reason}");
-        Failure::new(Exit::Foreign, text)
-    };
-    let (from, to) = (key_of(period.from), key_of(period.to));
     let mut days = Days::new();
-    for (key, value) in archive.range(TABLE, &from[..]..=&to[..], false, usize::MAX)? {
-        let (day, id) = key.split_first_chunk().ok_or_else(|| damaged("a key is too short"))?;
-        let id = std::str::from_utf8(id).map_err(|e| damaged(&e.to_string()))?;
+    for (day, id, value) in rows_of(archive, TABLE, period)? {
         let rows: Vec<(Symbol, Vec<u64>)> =
-            serde_json::from_slice(&value).map_err(|e| damaged(&e.to_string()))?;
+            serde_json::from_slice(&value).map_err(|e| damaged(TABLE, &e.to_string()))?;
         let symbols = rows.into_iter().map(|(symbol, of)| (symbol, Counts::of(&of))).collect();
-        days.entry(i64::from_be_bytes(*day)).or_default().insert(id.to_owned(), symbols);
+        days.entry(day).or_default().insert(id, symbols);
     }
     let stored = days.keys().copied().collect();
     Ok((days, stored))
 }
 
-/// Makes the evaluations of the journal again, and returns what was wanted of them and the newest
-/// settings. Days from which facts were removed have no counts.
-fn again(journal: &dyn JournalFacts, wanted: DayCounts) -> Result<(DayCounts, Settings), Failure> {
-    let whole_from = journal.store().map_or(Ok(1), Store::whole_from);
-    let whole_from = whole_from.map_err(|e| Failure::new(Exit::StoreFailed, e.to_string()))?;
-    let period = wanted.period;
-    let mut evaluations = Evaluations::counting(wanted);
-    let (mut settings, mut removed) = (Settings::default(), None);
-    journal.each(0, &mut |row, fact| {
-        evaluations.fold(fact);
-        if let Body::Operator(Operator::ConfigApplied { text, .. }) = &fact.body {
-            settings = Settings::from_text(text).unwrap_or_default();
-        }
-        if let Body::Market(Market::Close { time, .. }) = &fact.body
-            && row < whole_from
-        {
-            removed = removed.max(Some(day_of(*time) * DAY));
-        }
-        ControlFlow::Continue(())
-    })?;
-    let none = || DayCounts::new(period, BTreeSet::new());
-    let mut found = evaluations.counts.unwrap_or_else(none);
-    found.days.retain(|day, _| removed.is_none_or(|removed| *day > removed));
-    Ok((found, settings))
+/// A row of a table by day and strategy: both, and its value.
+type DayRow = (UtcMs, String, Vec<u8>);
+
+/// The rows of a table by day and strategy, of a period of whole days.
+fn rows_of(archive: &Archive, table: &'static str, period: Period) -> Result<Vec<DayRow>, Failure> {
+    // A key of the end itself would have a strategy, too.
+    let (from, to) = (key_of(period.from), key_of(period.to));
+    let rows = archive.range(table, &from[..]..=&to[..], false, usize::MAX)?;
+    let row = |(key, value): (Vec<u8>, Vec<u8>)| -> Result<DayRow, Failure> {
+        let (day, id) =
+            key.split_first_chunk().ok_or_else(|| damaged(table, "a key is too short"))?;
+        let id = std::str::from_utf8(id).map_err(|e| damaged(table, &e.to_string()))?;
+        Ok((i64::from_be_bytes(*day), id.to_owned(), value))
+    };
+    rows.into_iter().map(row).collect()
+}
+
+fn damaged(table: &str, reason: &str) -> Failure {
+    let text = format!("the history's table {table} is damaged: {reason}");
+    Failure::new(Exit::Foreign, text)
 }
 
 #[cfg(test)]

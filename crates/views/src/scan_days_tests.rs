@@ -3,11 +3,12 @@
 use super::*;
 use crate::scan::tests::market;
 use crate::testing::Facts;
+use everwarm_domain::fact::Body;
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::fact::Fact;
 use std::path::Path;
 
-fn archive() -> Archive {
+pub(super) fn archive() -> Archive {
     Archive::in_memory(Path::new("history")).unwrap()
 }
 
@@ -61,9 +62,9 @@ fn bars_signals_and_near_signals_are_counted_by_day_strategy_and_symbol() {
 fn the_counts_of_a_night_stay_when_the_journal_has_them_no_longer() {
     let (market, archive) = (market(), archive());
     let whole = Facts(market.facts);
-    store(&whole, &archive, 0).unwrap();
+    store(&whole, &archive, 0, false).unwrap();
     assert!(archive.all(TABLE).unwrap().is_empty(), "the day is not over");
-    store(&whole, &archive, DAY).unwrap();
+    store(&whole, &archive, DAY, false).unwrap();
     let nothing = Facts(Vec::new());
     let rows = |journal: &Facts, days, newest| {
         text(&scan_days(journal, &archive, (days, newest), None).unwrap())
@@ -74,7 +75,7 @@ fn the_counts_of_a_night_stay_when_the_journal_has_them_no_longer() {
     // What is stored is neither counted nor stored a second time.
     assert_eq!(rows(&whole, 1, 6 * MINUTE), FIRST_DAY);
     let before = archive.all(TABLE).unwrap();
-    store(&nothing, &archive, DAY).unwrap();
+    store(&nothing, &archive, DAY, false).unwrap();
     assert_eq!(archive.all(TABLE).unwrap(), before);
     // A later version may have stored more numbers, an earlier one fewer.
     let value = br#"[["A",[7,1,2,0,0,3,9]],["B",[5]]]"#.to_vec();
@@ -88,29 +89,31 @@ fn the_counts_of_a_night_stay_when_the_journal_has_them_no_longer() {
 }
 
 #[test]
-fn bars_at_which_one_condition_failed_are_listed_with_the_smallest_gap_first() {
-    let mut market = market();
-    let minute = DAY / MINUTE;
-    market.close(minute, "", &[("B", 99.99, 100.0)]);
-    market.decided(minute);
-    let journal = Facts(market.facts);
-    let rows = |days, strategy, top| {
-        let rows = near(&journal, (days, DAY), strategy, top).unwrap();
-        let one = |row: &ScanView| {
-            let gap = row.gap.map_or(-1.0, |gap| (gap * 1e4).round());
-            format!("{} {} {} {gap}", row.strategy, row.symbol, row.close / MINUTE)
-        };
-        rows.iter().map(one).collect::<Vec<_>>()
+fn counts_stay_for_90_days_or_as_long_as_facts_and_near_bars_for_30() {
+    let archive = archive();
+    let put = |table, day: i64| {
+        let key = [&key_of(day * DAY)[..], b"sma_cross"].concat();
+        Op::Put { table, key, value: b"[]".to_vec() }
     };
-    assert_eq!(rows(1, None, 9), ["sma_cross B 1440 1"]);
-    let nearest = ["sma_cross B 1440 1", "wide A 5 50", "wide B 5 50"];
-    assert_eq!(rows(2, None, 3), nearest);
-    let all = rows(2, Some("sma_cross"), 100);
-    // Of the same gap, the newest is first. A failed condition without numbers has no gap.
-    let ordered = ["B 1440 1", "C 6 100", "B 6 200", "A 5 1000", "B 5 1000", "C 5 1000"];
-    let ordered = ordered.map(|row| format!("sma_cross {row}"));
-    assert_eq!(all[..6], ordered);
-    assert_eq!(all[6..], ["sma_cross D 6 -1", "sma_cross D 5 -1"]);
-    let why = near(&journal, (1, DAY), Some("wild"), 1).unwrap_err().text;
-    assert!(why.contains("did you mean wide?"), "{why}");
+    let days = |table| -> Vec<i64> {
+        let rows = archive.all(table).unwrap().into_iter();
+        rows.map(|(key, _)| i64::from_be_bytes(*key.first_chunk().unwrap()) / DAY).collect()
+    };
+    let fill = || {
+        let tables = [TABLE, near::TABLE].into_iter();
+        let ops = tables.flat_map(|table| (0..=200).map(move |day| put(table, day)));
+        archive.commit(&ops.collect::<Vec<Op>>(), true).unwrap();
+    };
+    let rules = |analysis_days| StorageRules { analysis_days, ..StorageRules::default() };
+    for (analysis_days, counts, near) in [(0, 0, 0), (30, 110, 170), (90, 110, 170), (150, 50, 170)]
+    {
+        fill();
+        remove_old(&archive, &rules(analysis_days), 200).unwrap();
+        let expected = [(counts..=200).collect::<Vec<i64>>(), (near..=200).collect()];
+        assert_eq!([days(TABLE), days(near::TABLE)], expected, "{analysis_days}");
+    }
+    // On the first days of the epoch nothing is old.
+    fill();
+    remove_old(&archive, &rules(90), 20).unwrap();
+    assert_eq!(days(near::TABLE).len(), 201);
 }

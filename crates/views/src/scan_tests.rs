@@ -66,7 +66,12 @@ impl Journal {
         self.values(Timeframe::M1, minute, values);
     }
 
-    fn values(&mut self, timeframe: Timeframe, minute: i64, values: &[(&str, f64, f64)]) {
+    pub(crate) fn values(
+        &mut self,
+        timeframe: Timeframe,
+        minute: i64,
+        values: &[(&str, f64, f64)],
+    ) {
         let mut table = FeatureTable::new(2);
         for (name, fast, slow) in values {
             let (time, close) = (minute * MINUTE, Price::e8(100_000_000));

@@ -1,4 +1,5 @@
-//! Moves old bars from the history into files of Parquet, and removes old files.
+//! Moves old bars from the history into files of Parquet, and removes old files. Counts of scans go
+//! from the history with them.
 //!
 //! `everwarm_domain::bar_retention` says how long bars stay, and `everwarm_history::old_bars` in
 //! which order they move. This module gives both their files.
@@ -19,6 +20,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_trading::indicators::Needs;
 use everwarm_views::backup::failed;
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::scan_days;
 use everwarm_views::storage::{BarStep, BarStepView};
 use serde_json::Value;
 use std::cell::Cell;
@@ -64,6 +66,7 @@ pub fn rules(board: &Board) -> StorageRules {
         bars: text("bars").and_then(|text| text.parse().ok()).unwrap_or(none.bars),
         archive: value("archive").and_then(|value| value.as_bool()).unwrap_or(none.archive),
         archive_dir: text("archive_dir").map(PathBuf::from).unwrap_or_default(),
+        scan_history: value("scan_history").and_then(|value| value.as_bool()).unwrap_or_default(),
         price_per_gb_month: price.and_then(|text| text.parse::<Decimal>().ok()).unwrap_or_default(),
         limit: megabytes("limit_mb"),
         min_free: megabytes("min_free_mb"),
@@ -161,12 +164,14 @@ impl Moving<'_> {
         Ok(steps)
     }
 
-    /// Removes files that are too old, then moves the bars that are due. `goes_on` is called
-    /// between two steps; `false` ends the work there. After a kill, the next call does the rest.
+    /// Removes scans and files that are too old, then moves the bars that are due. `goes_on` is
+    /// called between two steps; `false` ends the work there. After a kill, the next call does the
+    /// rest.
     ///
     /// # Errors
     /// A file cannot be read or written. What was not moved stays where it is.
     pub fn run(&self, goes_on: &mut dyn FnMut() -> bool) -> Result<Vec<BarStepView>, Failure> {
+        scan_days::remove_old(self.history, self.rules, self.today)?;
         let stays = self.rules.stays();
         let folder = self.folder();
         if !folder.is_dir() && !self.is_due()? {

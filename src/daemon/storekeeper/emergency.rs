@@ -15,6 +15,7 @@ use everwarm_views::emergency::{
 };
 use everwarm_views::exit::Failure;
 use everwarm_views::health::disk_of;
+use everwarm_views::scan_days;
 use everwarm_views::storage::BarStep;
 use everwarm_words::text::{count, megabytes};
 use std::fs;
@@ -148,6 +149,10 @@ impl Emergency<'_> {
 
     fn carry_out(&mut self, step: &EmergencyStep) -> Freed {
         match step.frees {
+            Frees::Scans => {
+                let held = scan_days::forget_near(&self.world.archive).err();
+                Freed { held: held.map(|why| why.to_string()), ..Freed::default() }
+            }
             Frees::Older(days) => self.older(days),
             Frees::Archive => self.archive(),
         }

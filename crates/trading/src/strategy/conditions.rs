@@ -221,4 +221,38 @@ mod tests {
             assert!(signals > 50 && gaps > 500, "{}: {signals} {gaps}", kind.name);
         }
     }
+
+    #[test]
+    fn a_kind_that_continues_from_its_saved_memory_judges_as_before() {
+        for kind in KINDS {
+            let section = (kind.defaults)();
+            let count = (kind.features)(&section).len();
+            let mut asked = (kind.why_not)(&section).unwrap();
+            let (mut seed, mut long, mut held, mut signals) = (5, false, Decimal::ZERO, 0);
+            for time in 0..2_000 {
+                let mut other = (kind.why_not)(&section).unwrap();
+                let saved = asked.save();
+                other.load(&saved).unwrap();
+                let symbol = sym(if draw(&mut seed).is_multiple_of(4) { "B" } else { "A" });
+                let shown = FeatureHead { symbol, time, close: Price::e8(10_000_000_000) };
+                let enters = draw(&mut seed).is_multiple_of(8);
+                let lot = LotView { held, enters, leaves: false };
+                let values = values(&mut seed, count);
+                let view = View { head: shown, values: &values, lot };
+                asked.see(long, &view);
+                other.see(long, &view);
+                let verdict = asked.verdict(symbol).unwrap();
+                // Numbers that are not known are not equal to themselves.
+                let (one, two) = (format!("{verdict:?}"), other.verdict(symbol).unwrap());
+                assert_eq!(one, format!("{two:?}"), "{} {values:?} {long}", kind.name);
+                assert!(other.load(&saved[..saved.len() - 1]).is_err(), "{}", kind.name);
+                if let Some(signal) = verdict.signal {
+                    long = signal.intent != Intent::Close;
+                    held = if long { held + Decimal::ONE } else { Decimal::ZERO };
+                    signals += 1;
+                }
+            }
+            assert!(kind.external || signals > 0, "{} gave no signal", kind.name);
+        }
+    }
 }

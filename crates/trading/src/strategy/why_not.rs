@@ -4,6 +4,11 @@ use super::conditions::Conditions;
 use super::{LotView, Strategy, StrategySignal, View};
 use everwarm_domain::features::FeatureHead;
 use everwarm_domain::id::{Symbol, SymbolMap};
+use everwarm_kernel::state;
+use serde::{Deserialize, Serialize};
+
+/// Format of the saved memory.
+const FORMAT: u8 = 1;
 
 /// What the newest values of a symbol gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +33,23 @@ pub trait WhyNot {
     fn why(&self, symbol: Symbol) -> Option<String>;
     /// Forgets a symbol.
     fn forget(&mut self, symbol: Symbol);
+    /// The memory of each symbol, to continue with [`WhyNot::load`]. The newest values are not part
+    /// of it.
+    fn save(&self) -> Vec<u8>;
+    /// Takes over a saved memory.
+    ///
+    /// # Errors
+    /// Another version saved it, or the bytes are damaged.
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String>;
+}
+
+/// The saved memory.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Saved<S: Strategy> {
+    /// The version of the kind. Another one may remember something else.
+    version: u16,
+    symbols: SymbolMap<S::Memory>,
 }
 
 /// One kind with its section and memory.
@@ -102,5 +124,25 @@ impl<S: Strategy> WhyNot for AskedKind<S> {
 
     fn forget(&mut self, symbol: Symbol) {
         self.symbols.remove(symbol);
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let mut symbols = SymbolMap::default();
+        for (symbol, line) in self.symbols.iter() {
+            symbols.insert(symbol, line.memory.clone());
+        }
+        state::save(FORMAT, &Saved::<S> { version: S::VERSION, symbols })
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let Saved { version, symbols } = state::load::<Saved<S>>(FORMAT, bytes)?;
+        if version != S::VERSION {
+            return Err(format!("version {version} saved it, this is version {}", S::VERSION));
+        }
+        self.symbols = SymbolMap::default();
+        for (symbol, memory) in symbols.iter() {
+            self.symbols.insert(symbol, Line { memory: memory.clone(), newest: None });
+        }
+        Ok(())
     }
 }

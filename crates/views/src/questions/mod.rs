@@ -35,7 +35,7 @@ pub use process::{
 pub use proofs::{CALIBRATE, EXPLAIN, FUNNEL, REPLAY, SUMMARY};
 pub use proofs::{VERIFY, VERIFY_TRADES, WHY_NOT};
 pub use regimes::{REGIME_DAYS, REGIMES};
-pub use scan::{SCAN, SCAN_DAYS, SCAN_NEAR};
+pub use scan::{NEAR_COLUMNS, SCAN, SCAN_DAYS, SCAN_NEAR};
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
 

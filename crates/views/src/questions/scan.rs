@@ -1,9 +1,9 @@
 //! The queries of the scanner.
 
 use super::columns::{Column, column, percent, time, word};
-use super::{Answer, Effort, Question, all};
+use super::{Answer, Effort, Question, all, one};
 use crate::scan::{ScanView, scan};
-use crate::scan_days::{ScanDayView, near, scan_days};
+use crate::scan_days::{NearView, ScanDayView, near, scan_days};
 use everwarm_domain::time::{date_of, day_of};
 use everwarm_trading::strategy::show;
 use serde_json::Value;
@@ -56,23 +56,24 @@ pub const SCAN_DAYS: Question = Question {
     )
 };
 
-/// The query of the bars at which exactly one condition of a signal failed.
+/// The query of the bars at which exactly one condition of a signal failed. [`NEAR_COLUMNS`] shows
+/// them.
 pub const SCAN_NEAR: Question = Question {
     query: &["days", "strategy", "top"],
     effort: Effort::Alone,
-    columns: NEAR_COLUMNS,
     none: "at no bar of these days exactly one condition failed",
     ..Question::new(
         "/api/v1/scan/near",
         "List bars at which exactly one condition of a signal failed, smallest gap first",
-        all::<ScanView>,
+        one::<NearView>,
         |context, asked| {
             let (days, strategy) = (asked.days()?, asked.word("strategy"));
             let top = asked.top()?;
             let Some(newest) = context.status()?.close_time else {
-                return Answer::of(&Vec::<ScanView>::new());
+                return Answer::of(&NearView::default());
             };
-            Answer::of(&near(context.journal(), (days, newest), strategy, top)?)
+            let of = (days, newest);
+            Answer::of(&near(context.journal(), context.archive(), of, strategy, top)?)
         },
     )
 };
@@ -82,7 +83,8 @@ fn date(value: &Value) -> String {
     value.as_i64().map_or_else(|| word(value), |day| date_of(day_of(day)))
 }
 
-const NEAR_COLUMNS: &[Column] = &[
+/// The columns of bars near a signal.
+pub const NEAR_COLUMNS: &[Column] = &[
     column("bar (UTC)", "bar", time),
     column("symbol", "symbol", word),
     column("strategy", "strategy", word),
