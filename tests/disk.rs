@@ -121,9 +121,9 @@ fn a_past_that_was_taken_away_is_fetched_again_and_is_what_it_was() {
     // Without its past, nothing that stands on it can be shown to follow.
     let (code, _, err) = run(&dir, &["verify"]);
     assert_eq!(code, Some(4), "{err}");
-    assert!(err.contains("history of") && err.contains("no range with digest"), "{err}");
+    assert!(err.contains("history of") && err.contains("a start fetches them again"), "{err}");
     let errors = live(4);
-    let expected = "the past of 2 symbols was gone; 2000 bars were fetched again";
+    let expected = "the history of 2 symbols was missing; 2000 bars were fetched again";
     assert!(errors.contains(expected), "{errors}");
     assert_eq!(ask(&dir, &["verify"])["problems"], serde_json::json!([]));
     let errors = live(1);

@@ -8,6 +8,7 @@ use everwarm_domain::sessions::Sessions;
 use everwarm_domain::time::{MINUTE, Timeframe};
 use everwarm_history::FILE;
 use everwarm_history::backfilled::{FetchedPage, store};
+use everwarm_history::bars::read as read_stored;
 use everwarm_history::ledger::{Evidence, Hole, HoleState, Known, SeriesLedger, ledger};
 use everwarm_history::stored::{self, absence, note_source};
 use everwarm_runtime::store::archive::{Archive, Op};
@@ -60,6 +61,45 @@ fn the_gap_of_coinbase_is_one_outage_and_thin_minutes_were_not_traded() {
     let thin = ledger_of(&["poloniex_old/UNITTEST-BTC_1m"]).remove(0);
     assert_eq!(thin.holes.len(), 538);
     assert_eq!(thin.by_state(), BTreeMap::from([(HoleState::NotTraded, 717)]));
+}
+
+/// All recorded minutes.
+const MINUTES: [&str; 12] = [
+    "binance/BTCBUSD_1m",
+    "binance_futures/ADAUSDT_1m",
+    "btcperp/BTC-PERP_1m",
+    "coinbase/BTCUSD_1m",
+    "coinbase/ETHUSD_1m",
+    "coinbase/LTCUSD_1m",
+    "freqtrade/XRPETH_1m",
+    "fxcm/GBPUSD_1m",
+    "poloniex_old/UNITTEST-BTC_1m",
+    "us_equities/AAPL_1m",
+    "us_equities/SPY-20230803_1m",
+    "us_equities/SPY_1m",
+];
+
+#[test]
+#[cfg_attr(shared_absent, ignore = "the shared material is absent")]
+fn a_backfilled_minute_takes_at_most_eight_bytes_of_the_disk_and_none_sixteen() {
+    let (mut all, mut total) = (0, 0);
+    for file in MINUTES {
+        let archive = Archive::in_memory(Path::new("history")).unwrap();
+        let (symbol, timeframe) = (Symbol::named("A").unwrap(), Timeframe::M1);
+        let read = read_bars(&shared(&format!("data/{file}.csv.gz")), usize::MAX).unwrap().0;
+        let bars: Vec<Bar> = read.into_iter().map(|bar| Bar { symbol, ..bar }).collect();
+        let (first, last) = (bars[0].open_time, bars[bars.len() - 1].open_time);
+        store(&archive, &FetchedPage { symbol, timeframe, bars: bars.clone(), none: vec![] })
+            .unwrap();
+        let rows = archive.all("backfilled.1").unwrap();
+        let bytes: usize = rows.iter().map(|(key, value)| key.len() + value.len()).sum();
+        println!("{file}: {bytes} bytes for {} bars", bars.len());
+        assert!(bytes <= 16 * bars.len(), "{file}: {bytes} bytes for {} bars", bars.len());
+        let back = read_stored(&archive, timeframe, symbol, first..=last).unwrap();
+        assert!(back == bars, "{file}: the bars are the same");
+        (all, total) = (all + bytes, total + bars.len());
+    }
+    assert!(all <= 8 * total, "{all} bytes for {total} bars");
 }
 
 /// The exit code and the view of a check of a data directory.

@@ -117,6 +117,8 @@ fn a_damaged_history_is_refused_and_made_again_where_it_is_taken_away() {
         let words = [HISTORY_FILE, "damaged", "move the file away"];
         assert_refused(&dir, &command, 7, &words);
         assert_refused(&dir, &["equity"], 7, &words);
+        let (_, out, _) = run(&dir, &["doctor"]);
+        assert!(out.contains("move this file away, then start the daemon"), "{out}");
     }
     fs::write(&history, b"something else").unwrap();
     assert_refused(&dir, &command, 7, &[HISTORY_FILE, "not an archive of this program"]);

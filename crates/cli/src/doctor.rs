@@ -85,6 +85,9 @@ pub fn look(args: &Args, core: &Core) -> HealthView {
 /// The finding that neither a daemon nor its files could be read.
 pub fn unread(failure: &Failure) -> HealthView {
     let (todo, command) = match failure.exit {
+        Exit::Foreign if failure.code == Failure::DAMAGED_HISTORY => {
+            ("move this file away, then start the daemon", "everwarm run")
+        }
         Exit::Foreign => (
             "restore a backup into a new directory, or start with an empty one: the daemon finds \
              its open orders at the venue",

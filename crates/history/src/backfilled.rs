@@ -2,11 +2,13 @@
 //! not depend on them: they may be removed, and a start then fetches what it needs. The retention
 //! removes old ones, see `old_bars/backfilled.rs`.
 //!
-//! A row has the bars of a fixed span. A page is merged into the rows of its spans, and its bars
-//! replace those that were there. A page and the times without bars are one durable commit.
+//! A row has the bars of a fixed span, as a block. Earlier programs stored them one after another:
+//! such a row stays as it is until it is written again. A page is merged into the rows of its
+//! spans, and its bars replace those that were there. A page and the times without bars are one
+//! durable commit.
 
 use super::bars::{check, outage_ops};
-use super::key_encoding::{self, BAR};
+use super::key_encoding;
 use super::need::Times;
 use super::projection::BARS;
 use super::queries::HistoryError;
@@ -58,10 +60,9 @@ pub fn store(archive: &Archive, page: &FetchedPage) -> Result<(), HistoryError> 
         let before = before.map_err(HistoryError::damaged(BACKFILLED))?;
         let all = before.into_iter().chain(of_span.iter().copied());
         let all: BTreeMap<UtcMs, Bar> = all.map(|bar| (bar.open_time, bar)).collect();
-        let mut value = Vec::with_capacity(all.len() * BAR);
-        for bar in all.values() {
-            key_encoding::put_bar(bar, &mut value);
-        }
+        let all: Vec<Bar> = all.into_values().collect();
+        let value = key_encoding::bars_bytes(&all);
+        ops.push(Op::raise());
         ops.push(Op::Put { table: BACKFILLED, key, value });
     }
     outage_ops(*symbol, *timeframe, none, &mut ops);
@@ -91,6 +92,21 @@ pub(super) fn read(
     Ok(found)
 }
 
+/// The bytes of the rows that [`read`] reads.
+///
+/// # Errors
+/// The file could not be read.
+pub(super) fn bytes(
+    archive: &Archive,
+    (timeframe, symbol): (Timeframe, Symbol),
+    times: &Times,
+) -> Result<u64, HistoryError> {
+    let first = row_key(timeframe, symbol, begin_of(timeframe, *times.start()));
+    let last = row_key(timeframe, symbol, *times.end());
+    let rows = archive.range(BACKFILLED, &first..=&last, false, usize::MAX)?;
+    Ok(rows.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum())
+}
+
 /// Removes the backfilled bars of `symbol` with these opening times.
 ///
 /// # Errors
@@ -113,10 +129,8 @@ pub(super) fn remove(
             ops.push(Op::Delete { table: BACKFILLED, key });
             continue;
         }
-        let mut value = Vec::with_capacity(bars.len() * BAR);
-        for bar in &bars {
-            key_encoding::put_bar(bar, &mut value);
-        }
+        let value = key_encoding::bars_bytes(&bars);
+        ops.push(Op::raise());
         ops.push(Op::Put { table: BACKFILLED, key, value });
     }
     if !ops.is_empty() {
@@ -229,6 +243,7 @@ fn row_key(timeframe: Timeframe, symbol: Symbol, begin: UtcMs) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::bars::{TABLES, has_any, keep, outages, read_all, read_fetched};
+    use crate::blocks;
     use everwarm_domain::money::Price;
     use everwarm_domain::time::MINUTE;
     use std::path::Path;
@@ -269,6 +284,20 @@ mod tests {
         assert_eq!(all.len(), 2);
         assert!(!has_any(&archive).unwrap(), "no start was announced these bars");
         assert!(TABLES.contains(&BACKFILLED), "an export leaves them out");
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_program_is_read_and_becomes_a_block_with_its_next_page() {
+        let archive = Archive::in_memory(Path::new("history")).unwrap();
+        let (key, mut value) = (row_key(Timeframe::M1, name(), 0), Vec::new());
+        for minute in [1, 2] {
+            key_encoding::put_bar(&bar(minute, 5), &mut value);
+        }
+        archive.commit(&[Op::Put { table: BACKFILLED, key: key.clone(), value }], true).unwrap();
+        assert_eq!(shown(&archive, &ALL), [(1, 5), (2, 5)]);
+        store(&archive, &page(vec![bar(2, 6), bar(3, 6)], Vec::new())).unwrap();
+        assert_eq!(shown(&archive, &ALL), [(1, 5), (2, 6), (3, 6)]);
+        assert!(blocks::is(&archive.get(BACKFILLED, &key).unwrap().unwrap()));
     }
 
     #[test]

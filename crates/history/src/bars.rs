@@ -8,6 +8,7 @@ use super::need::Times;
 use super::page::{Cursor, Page, Paged};
 use super::projection::BARS;
 use super::queries::HistoryError;
+use super::removed::REMOVED;
 use super::repair::REFETCH;
 use super::stored::SOURCE;
 use everwarm_domain::fact::{Body, Market};
@@ -27,7 +28,7 @@ pub(super) const RANGES: &str = "ranges.1";
 pub(super) const OUTAGES: &str = "outages.2";
 
 /// The tables with bars, which can be fetched again, and with what is known about them.
-pub const TABLES: [&str; 6] = [BARS, RANGES, OUTAGES, BACKFILLED, SOURCE, REFETCH];
+pub const TABLES: [&str; 7] = [BARS, RANGES, OUTAGES, BACKFILLED, SOURCE, REFETCH, REMOVED];
 
 /// FNV-1a over the bars as stored, symbols included: equal bars have equal digests.
 #[must_use]
@@ -350,7 +351,9 @@ impl Library<Body> for HistoryLibrary {
         let about = format!("history of {symbol} {timeframe} from {from}");
         let key = range_key(*timeframe, *symbol, *from, *want);
         let value = self.archive.get(RANGES, &key).map_err(|e| format!("{about}: {e}"))?;
-        let value = value.ok_or_else(|| format!("{about}: no range with digest {want:016x}"))?;
+        let value = value.ok_or_else(|| {
+            format!("{about}: no bars of digest {want:016x} are stored; a start fetches them again")
+        })?;
         let bars = key_encoding::bars_of(*symbol, &value).map_err(|e| format!("{about}: {e}"))?;
         if bars.len() != *count as usize || bars.last().map(|bar| bar.open_time) != Some(*to) {
             let have = bars.len();

@@ -16,6 +16,7 @@ use super::gaps::{self, Odd};
 use super::key_encoding::{self, SYMBOL};
 use super::need::Times;
 use super::projection::{BARS, project, projected_through};
+use super::removed::Removed;
 use super::stored::{Series, each, time_in, width_in};
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Body, Market};
@@ -157,6 +158,7 @@ pub struct Checker<'a> {
     /// Keys of bars from facts, ascending, and whether their fact was seen.
     rows: (Vec<[u8; ROW_KEY]>, Vec<bool>),
     announced: BTreeMap<Vec<u8>, Announced>,
+    removed: Removed,
     /// Wrong rows of bars from facts, by key.
     wrong: BTreeMap<Vec<u8>, Problem>,
     /// The first error of the file.
@@ -177,6 +179,7 @@ impl<'a> Checker<'a> {
             whole_from: (whole_from, None),
             rows: (Vec::new(), Vec::new()),
             announced: BTreeMap::new(),
+            removed: Removed::read(archive)?,
             wrong: BTreeMap::new(),
             failed: None,
             found: StoreCheck::default(),
@@ -224,7 +227,7 @@ impl<'a> Checker<'a> {
         } else if row <= self.through {
             for op in project(fact) {
                 if let Op::Put { table: BARS, key, value } = op
-                    && let Err(e) = self.compare(key, value)
+                    && let Err(e) = self.compare(row, key, value)
                 {
                     self.failed = Some(e);
                 }
@@ -250,8 +253,9 @@ impl<'a> Checker<'a> {
         }
     }
 
-    /// Compares a row with the value of its fact. Of two facts for one row, the later counts.
-    fn compare(&mut self, key: Vec<u8>, value: Vec<u8>) -> Result<(), ArchiveError> {
+    /// Compares a row of bars with the value of its fact, which is in this row of the journal. Of
+    /// two facts for one row of bars, the later counts.
+    fn compare(&mut self, row: u64, key: Vec<u8>, value: Vec<u8>) -> Result<(), ArchiveError> {
         let at = self.rows.0.binary_search_by(|known| known[..].cmp(&key)).ok();
         if let Some(seen) = at.and_then(|at| self.rows.1.get_mut(at)) {
             self.found.compared += u64::from(!std::mem::replace(seen, true));
@@ -262,19 +266,12 @@ impl<'a> Checker<'a> {
                 return Ok(());
             }
             Some(stored) => (Kind::Differs, differing(&stored, &value)),
-            None if self.is_moved_out(&key)? => return Ok(()),
+            None if self.removed.has(row, &key) => return Ok(()),
             None => (Kind::Missing, "the journal has its fact, and the row is missing".to_owned()),
         };
         let problem = Problem { right: Some(value), ..problem_of_facts(kind, &key, why) };
         self.wrong.insert(key, problem);
         Ok(())
-    }
-
-    /// Whether the retention moved out a row that is not there: it moves the oldest rows first.
-    fn is_moved_out(&self, key: &[u8]) -> Result<bool, ArchiveError> {
-        let Some(width) = key.first().copied() else { return Ok(false) };
-        let first = self.archive.range(BARS, &[width]..=&[width + 1], false, 1)?;
-        Ok(first.first().is_some_and(|(first, _)| key < &first[..]))
     }
 
     /// Checks the fetched ranges, and ends the comparison.

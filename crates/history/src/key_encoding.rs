@@ -1,5 +1,6 @@
 //! The encoding of keys and values in the history's tables. Keys sort like the values they encode.
 
+use super::blocks;
 use super::whole::Minutes;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::{Bar, RolledBar};
@@ -142,8 +143,22 @@ pub fn bar_of(symbol: Symbol, bytes: &[u8]) -> Result<Bar, String> {
     Ok(Bar { symbol, open_time, open, high, low, close, volume })
 }
 
-/// Decodes any number of bars of [`put_bar`].
+/// Encodes bars of one symbol as a block, or one after another if they do not fit into one.
+pub fn bars_bytes(bars: &[Bar]) -> Vec<u8> {
+    blocks::make(bars).unwrap_or_else(|| {
+        let mut bytes = Vec::with_capacity(bars.len() * BAR);
+        for bar in bars {
+            put_bar(bar, &mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Decodes any number of bars of [`put_bar`] or [`bars_bytes`].
 pub fn bars_of(symbol: Symbol, bytes: &[u8]) -> Result<Vec<Bar>, String> {
+    if blocks::is(bytes) {
+        return blocks::bars_of(symbol, bytes);
+    }
     check_length(bytes, BAR)?;
     bytes.chunks_exact(BAR).map(|b| bar_of(symbol, b)).collect()
 }

@@ -171,14 +171,13 @@ pub fn ledger(stored: &StoredBars, known: &Known<'_>) -> Vec<SeriesLedger> {
     }
     let of_series = |(of, series): (&Series, &StoredSeries)| {
         let width = of.1.ms();
-        let kept_from = stored.rows_from.get(&of.1);
-        let moved_out = facts_from.get(&of.0).zip(kept_from);
-        let moved_out = moved_out.filter(|(from, kept)| from < kept);
+        let moved_out = facts_from.get(&of.0).zip(stored.moved_through.get(&of.1));
+        let moved_out = moved_out.filter(|(from, through)| from <= through);
         let judge = Judge {
             of: *of,
             series,
             known,
-            moved_out: moved_out.map(|(from, kept)| of.1.open_of(*from)..=kept - width),
+            moved_out: moved_out.map(|(from, through)| of.1.open_of(*from)..=*through),
             outages: outages.get(&of.1).map_or(&[], Vec::as_slice),
         };
         let (span, bars) = (span(series), count(&series.runs, width));

@@ -1,19 +1,21 @@
 //! Past bars and projections of the journal, stored in `history.redb` for queries.
 //!
 //! [`projection`] follows the durable facts. [`need`] finds missing bars, [`fetched_bars`] stores
-//! them and [`bars`] reads them. [`queries`] returns the shapes of [`records`], and
-//! [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd prices in files of bars,
-//! and [`scale`] prices in a wrong scale. [`old_bars`] moves old bars to files of an archive.
-//! [`whole`] marks wide bars with
-//! missing minutes. `dust` decides which holdings are too small to sell. [`stored`] lists the
-//! series, and [`ledger`] the state of every hole in them. [`check`] compares the bars with the
-//! journal, and [`repair`] replaces wrong rows.
+//! them and [`bars`] reads them; `blocks` is their compressed form. [`queries`] returns the shapes
+//! of [`records`], and [`book_changes`] the changes of the books. [`gaps`] finds gaps and odd
+//! prices in files of bars, and [`scale`] prices in a wrong scale. [`old_bars`] moves old bars to
+//! files of an archive, and `removed` notes how far. [`whole`] marks wide bars with missing
+//! minutes. `dust` decides which holdings are too small to sell. [`stored`] lists the series, and
+//! [`ledger`] the state of every hole in them. [`check`] compares the bars with the journal, and
+//! [`repair`] replaces wrong rows. [`dominance`] reads samples of the dominance.
 
 pub mod backfill;
 pub mod backfilled;
 pub mod bars;
+mod blocks;
 pub mod book_changes;
 pub mod check;
+pub mod dominance;
 mod dust;
 pub mod fetched_bars;
 pub mod gaps;
@@ -25,6 +27,7 @@ pub mod page;
 pub mod projection;
 pub mod queries;
 pub mod records;
+mod removed;
 pub mod repair;
 pub mod scale;
 pub mod stored;

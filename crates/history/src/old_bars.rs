@@ -16,6 +16,7 @@ use super::bars::{self, RANGES};
 use super::key_encoding::{self, time_key, timeframe_key};
 use super::projection::BARS;
 use super::queries::HistoryError;
+use super::removed;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::time::{DAY, Timeframe, UtcMs, date_of, day_of};
@@ -143,7 +144,9 @@ pub fn move_out(
         if !matches!(goal, Goal::Count) {
             for keys in part.keys.chunks(ROWS) {
                 let delete = |key: &Vec<u8>| Op::Delete { table: BARS, key: key.clone() };
-                archive.commit(&keys.iter().map(delete).collect::<Vec<Op>>(), false)?;
+                let mut ops: Vec<Op> = keys.iter().map(delete).collect();
+                ops.extend(keys.last().and_then(|last| removed::note(last)));
+                archive.commit(&ops, false)?;
                 if !goes_on() {
                     return Ok(moved);
                 }

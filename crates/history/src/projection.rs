@@ -5,8 +5,10 @@
 //!    the rest is applied again.
 //! 3. Only durable facts are applied, so the history is never ahead of the journal.
 
+use super::dominance::DOMINANCE;
 use super::key_encoding;
 use super::records::{EquityState, LotState, OrderState, PositionState};
+use super::removed;
 use everwarm_domain::fact::kinds::kind;
 use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
 use everwarm_domain::id::Symbol;
@@ -43,8 +45,19 @@ pub const RULES: &str = "rules.1";
 /// rows.
 const PROGRESS: &str = "progress.2";
 const THROUGH: &[u8] = b"projected_through";
-const TABLES: [&str; 10] =
-    [BARS, ORDERS, ORDER_STATES, FILLS, POSITIONS, CHANGES, LOTS, EQUITY, RULES, PROGRESS];
+const TABLES: [&str; 11] = [
+    BARS,
+    ORDERS,
+    ORDER_STATES,
+    FILLS,
+    POSITIONS,
+    CHANGES,
+    LOTS,
+    EQUITY,
+    RULES,
+    DOMINANCE,
+    PROGRESS,
+];
 
 /// Kinds of facts that the projection uses. Other kinds need not be passed to it.
 pub const INTEREST: Mask = Mask::of(&[
@@ -58,6 +71,7 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::POSITION,
     kind::LOT,
     kind::EQUITY,
+    kind::DOMINANCE,
 ]);
 
 /// The operations that a fact causes in the history.
@@ -74,6 +88,9 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
         Body::Market(Market::Instruments { rules }) => {
             let row = |rule: &Instrument| put(RULES, of_symbol(rule.symbol, fact.key), rule);
             rules.iter().map(row).collect()
+        }
+        Body::Market(Market::Dominance(sample)) => {
+            vec![put(DOMINANCE, key_encoding::time_key(sample.time).to_vec(), sample)]
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
             let mut rows: BTreeMap<UtcMs, Vec<u8>> = BTreeMap::new();
@@ -198,6 +215,8 @@ pub fn projected_through(archive: &Archive) -> Result<u64, ArchiveError> {
 pub struct Projector {
     archive: Arc<Archive>,
     through: u64,
+    /// What the next commit writes besides.
+    begin: Option<Op>,
 }
 
 impl Projector {
@@ -207,7 +226,8 @@ impl Projector {
     /// The file could not be read.
     pub fn new(archive: Arc<Archive>) -> Result<Projector, ArchiveError> {
         let through = projected_through(&archive)?;
-        Ok(Projector { archive, through })
+        let begin = removed::begin(&archive, through)?;
+        Ok(Projector { archive, through, begin })
     }
 
     /// Row of the journal up to which it has followed; the next facts come after it. If it is
@@ -245,8 +265,9 @@ impl Projector {
         let through = through.max(self.through);
         let value = through.to_be_bytes().to_vec();
         ops.push(Op::Put { table: PROGRESS, key: THROUGH.to_vec(), value });
+        ops.extend(self.begin.clone());
         self.archive.commit(&ops, durable)?;
-        self.through = through;
+        (self.through, self.begin) = (through, None);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use super::gaps::joined;
 use super::key_encoding::{self, SYMBOL};
 use super::need::Times;
 use super::projection::BARS;
+use super::removed::Removed;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use everwarm_runtime::store::archive::{Archive, ArchiveError, Op, Row};
@@ -50,8 +51,8 @@ pub struct StoredSeries {
 pub struct StoredBars {
     /// By symbol and width.
     pub series: BTreeMap<Series, StoredSeries>,
-    /// Opening time of the first row of bars from facts, by width.
-    pub rows_from: BTreeMap<Timeframe, UtcMs>,
+    /// Opening time of the last bars from facts that the retention moved out, by width.
+    pub moved_through: BTreeMap<Timeframe, UtcMs>,
     /// Rows that cannot be decoded. They are left out here, and `history check` names them.
     pub damaged: u64,
 }
@@ -61,18 +62,18 @@ pub struct StoredBars {
 /// # Errors
 /// The file could not be read.
 pub fn read(archive: &Archive) -> Result<StoredBars, ArchiveError> {
-    let mut stored = StoredBars::default();
+    let moved_through = Removed::read(archive)?.times();
+    let mut stored = StoredBars { moved_through, ..StoredBars::default() };
     for table in [RANGES, BACKFILLED] {
         each(archive, table, RANGES_AT_ONCE, &mut |row| stored.fetched(&row))?;
     }
     let mut open: BTreeMap<Series, Option<Times>> = BTreeMap::new();
     each(archive, BARS, ROWS_AT_ONCE, &mut |(key, value)| {
         let bars = key_encoding::named_bars_of(&value);
-        let (Some(width), Some(time), Ok(bars)) = (width_in(&key), time_in(&key, 1), bars) else {
+        let (Some(width), Some(_), Ok(bars)) = (width_in(&key), time_in(&key, 1), bars) else {
             stored.damaged += 1;
             return;
         };
-        stored.rows_from.entry(width).or_insert(time);
         for bar in bars {
             let (of, time) = ((bar.symbol, width), bar.open_time);
             let series = stored.series.entry(of).or_default();

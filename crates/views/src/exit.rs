@@ -140,6 +140,8 @@ impl Failure {
     pub const BAD_BODY: &str = "bad-body";
     /// Code for an unknown path.
     pub const NO_SUCH_PATH: &str = "no-such-path";
+    /// Code for a history that is damaged. The journal can be whole.
+    pub const DAMAGED_HISTORY: &str = "damaged-history";
 
     /// The same failure with this stable code.
     #[must_use]
@@ -185,8 +187,11 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Full { .. } => Exit::DiskFull,
             ArchiveError::Io { .. } => Exit::StoreFailed,
         };
-        let help = if matches!(error, ArchiveError::Torn { .. }) { TORN_HISTORY } else { "" };
-        Failure::new(exit, format!("{error}{help}"))
+        if matches!(error, ArchiveError::Torn { .. }) {
+            let text = format!("{error}{TORN_HISTORY}");
+            return Failure::new(exit, text).coded(Failure::DAMAGED_HISTORY);
+        }
+        Failure::new(exit, error.to_string())
     }
 }
 

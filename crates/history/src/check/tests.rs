@@ -2,6 +2,8 @@ use super::*;
 use crate::Projector;
 use crate::bars::{keep, outage_ops};
 use crate::key_encoding::BAR;
+use crate::old_bars::{Goal, move_out};
+use crate::removed::REMOVED;
 use crate::repair::{Repaired, marked, repair, unmark};
 use everwarm_domain::fact::Analysis;
 use everwarm_domain::market::RolledBar;
@@ -176,10 +178,31 @@ fn planted_damage_is_found_and_named() {
 #[test]
 fn bars_that_the_retention_moved_out_are_not_missing() {
     let (archive, facts) = store();
-    for (key, _) in rows(&archive, BARS).into_iter().take(5) {
-        delete(&archive, BARS, key);
+    let all = rows(&archive, BARS);
+    let before = time_in(&all[5].0, 1).unwrap();
+    move_out(&archive, (Timeframe::M1, before), Goal::Remove, &mut || true).unwrap();
+    assert_eq!(rows(&archive, BARS)[0], all[5]);
+    assert_eq!(kinds(&check(&archive, &facts, 1)), []);
+    // A first row that got lost is missing.
+    delete(&archive, BARS, all[5].0.clone());
+    assert_eq!(kinds(&check(&archive, &facts, 1)), [(Kind::Missing, BARS)]);
+
+    // An older program, a wipe and an export do not say what was removed of their facts.
+    for (key, _) in rows(&archive, REMOVED) {
+        delete(&archive, REMOVED, key);
     }
     assert_eq!(kinds(&check(&archive, &facts, 1)), []);
+    let row = facts.len() as u64 + 1;
+    let later = close(facts.last().unwrap().key.n + 1, 80);
+    let mut projector = Projector::new(Arc::clone(&archive)).unwrap();
+    projector.apply([(row, &later)], row, true).unwrap();
+    let facts = [facts, vec![later]].concat();
+    assert_eq!(kinds(&check(&archive, &facts, 1)), []);
+    let minutes = rows(&archive, BARS).into_iter().filter(|(key, _)| key[0] == 0);
+    for (key, _) in minutes {
+        delete(&archive, BARS, key);
+    }
+    assert_eq!(kinds(&check(&archive, &facts, 1)), [(Kind::Missing, BARS)], "the later one");
 }
 
 /// Repairs, and returns what was done, what the quarantine got and what is still wrong.

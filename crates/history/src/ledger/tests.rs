@@ -145,7 +145,8 @@ fn nights_and_bars_that_the_retention_moved_out_are_no_lost_bars() {
         none: Vec::new(),
     };
     all.series.insert((Symbol::named("A").unwrap(), Timeframe::H1), hours);
-    all.rows_from.insert(Timeframe::M1, 180 * MINUTE);
     let known = Known { sessions: &ALWAYS, ..known };
+    assert_eq!(first(&all, &known), "10-179 Open", "the retention removed nothing");
+    all.moved_through.insert(Timeframe::M1, 179 * MINUTE);
     assert_eq!(first(&all, &known), "10-59 Open, 60-179 MovedOut");
 }

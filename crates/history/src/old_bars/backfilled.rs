@@ -5,7 +5,6 @@
 
 use super::{Goal, MonthBars, Moved, PART, Sorted, month_of};
 use crate::backfilled::{self, read, remove};
-use crate::key_encoding::BAR;
 use crate::queries::HistoryError;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
@@ -45,9 +44,12 @@ pub fn move_backfilled(
 ) -> Result<Vec<Moved>, HistoryError> {
     let (mut moved, mut part) = (BTreeMap::new(), Part::default());
     for symbol in backfilled::symbols(archive, width)? {
-        let bars = read(archive, (width, symbol), &(UtcMs::MIN..=before.saturating_sub(1)))?;
+        let (of, times) = ((width, symbol), UtcMs::MIN..=before.saturating_sub(1));
+        let bars = read(archive, of, &times)?;
+        // A row is as large as its bars together. Most rows leave whole.
+        let each = backfilled::bytes(archive, of, &times)? / (bars.len() as u64).max(1);
         for bar in &bars {
-            note(bar, &mut moved);
+            note(bar, each, &mut moved);
         }
         if matches!(goal, Goal::Count) {
             continue;
@@ -61,13 +63,13 @@ pub fn move_backfilled(
     Ok(moved.into_values().collect())
 }
 
-/// Counts a bar in its month.
-fn note(bar: &Bar, moved: &mut BTreeMap<String, Moved>) {
+/// Counts a bar of so many bytes in its month.
+fn note(bar: &Bar, bytes: u64, moved: &mut BTreeMap<String, Moved>) {
     let (month, time) = (month_of(bar.open_time), bar.open_time);
     let of = moved.entry(month.clone());
     let of = of.or_insert(Moved { month, bars: 0, bytes: 0, first: time, last: time });
     of.bars += 1;
-    of.bytes += BAR as u64;
+    of.bytes += bytes;
     of.first = of.first.min(time);
     of.last = of.last.max(time);
 }

@@ -28,8 +28,10 @@ use std::path::{Path, PathBuf};
 
 /// Memory for pages, bytes. The default of the library is a gigabyte.
 const CACHE_BYTES: usize = 16 << 20;
-/// Version of the layout, kept in the stamp.
-const FORMAT: u32 = 1;
+/// Version of the layout of a new file, kept in the stamp.
+const MADE: u32 = 1;
+/// The newest version that this program reads: see [`Op::raise`].
+const FORMAT: u32 = 2;
 /// First bytes of every redb file.
 const MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 const STAMP: Table = TableDefinition::new("archive.stamp");
@@ -71,6 +73,20 @@ impl Op {
             Op::Put { table, .. } | Op::Delete { table, .. } | Op::Clear { table } => table,
         }
     }
+}
+
+impl Op {
+    /// For a commit with values that programs of layout 1 cannot decode. They refuse the file then.
+    #[must_use]
+    pub fn raise() -> Op {
+        stamp(FORMAT)
+    }
+}
+
+/// The format stamp, which marks the file as an archive.
+fn stamp(format: u32) -> Op {
+    let value = format.to_be_bytes().to_vec();
+    Op::Put { table: "archive.stamp", key: STAMP_KEY.to_vec(), value }
 }
 
 /// Why a file could not be opened, read or written. Each error names the file.
@@ -226,11 +242,9 @@ impl Archive {
         Ok(archive)
     }
 
-    /// Writes the format stamp, which marks the file as an archive.
+    /// Marks the file as an archive.
     fn stamp(&self) -> Result<(), ArchiveError> {
-        let value = FORMAT.to_be_bytes().to_vec();
-        let stamp = Op::Put { table: "archive.stamp", key: STAMP_KEY.to_vec(), value };
-        self.commit(&[stamp], true)
+        self.commit(&[stamp(MADE)], true)
     }
 
     pub(super) const fn database(&self) -> &Database {

@@ -2,6 +2,8 @@
 //!
 //! Over 500 lines: one function a rule.
 
+mod beside;
+
 use super::causes::causes_first;
 use super::exposed::{Cause, exposed};
 use super::fold::most_frequent;
@@ -69,6 +71,9 @@ const NO_FILLS: (u64, UtcMs) = (3, 30 * MINUTE);
 const COLD: i64 = 60 * MINUTE;
 /// How long deliveries to a receiver may fail, milliseconds.
 const DELIVERY: UtcMs = MINUTE;
+/// What to do about a difference between the account and the books.
+const COMPARE: &str = "compare both sides with everwarm reconcile, then accept one";
+const NO_SYMBOL: &str = "no symbol is listed: correct market.universe before you accept a side";
 /// The data directory that commands use if none is named.
 const DATA_DIR: &str = "everwarm-data";
 /// Path of the market's stream in the tree.
@@ -103,8 +108,9 @@ const RULES: &[(&str, Rule)] = &[
     ("configuration", configuration),
     ("messages", messages),
     ("self-replay", self_replay),
-    ("stored-bars", stored_bars),
-    ("old-bars", old_bars),
+    ("stored-bars", beside::stored_bars),
+    ("old-bars", beside::old_bars),
+    ("sources", beside::sources),
 ];
 
 /// All findings, the most severe first, and each cause before its consequences.
@@ -200,13 +206,13 @@ fn conflicts(signs: &Signs, found: &mut Vec<FindingView>) {
     for conflict in &signs.status.conflicts {
         let id = conflict.id();
         let text = format!("conflict {id}: {}", sentences::conflict(conflict));
-        let view = finding(
-            Severity::Broken,
-            text,
-            "compare both sides with everwarm reconcile, then accept one",
-        );
+        let accept = format!("everwarm resolve {id} --accept venue --reason \"why\"");
+        let (todo, command) = match signs.symbols[..] {
+            [] => (NO_SYMBOL, "everwarm config check".to_owned()),
+            [..] => (COMPARE, accept),
+        };
         let since = signs.facts.conflicts.get(&id).copied().unwrap_or(signs.facts.now);
-        let command = format!("everwarm resolve {id} --accept venue --reason \"why\"");
+        let view = finding(Severity::Broken, text, todo);
         found.push(view.since(since, signs.venue).by(command));
     }
 }
@@ -643,27 +649,6 @@ fn self_replay(signs: &Signs, found: &mut Vec<FindingView>) {
     };
     let view = finding(Severity::Warning, text, todo).since(repeated.ended, signs.wall);
     found.push(view.by(format!("everwarm replay {date}")));
-}
-
-fn old_bars(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some(repeated) = &signs.repeated else { return };
-    let Some(why) = &repeated.held else { return };
-    let text = format!("bars whose time is over stay in the history: {why}");
-    let todo = "remove the cause; the next night tries again. This command shows how much is due";
-    let view = finding(Severity::Warning, text, todo).since(repeated.ended, signs.wall);
-    found.push(view.by("everwarm storage"));
-}
-
-fn stored_bars(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some(sample) = &signs.history_sample else { return };
-    let Some(first) = sample.wrong.first() else { return };
-    let wrong = thousands(sample.wrong.len() as u64);
-    let ranges = count(sample.ranges, "checked range");
-    let text = format!("{wrong} of {ranges} of the history are damaged: {first}");
-    let todo = "trading goes on. This command checks all stored bars. To repair them, stop the \
-                daemon and run it with --repair";
-    let view = finding(Severity::Warning, text, todo).since(sample.ended, signs.wall);
-    found.push(view.by("everwarm history check"));
 }
 
 fn messages(signs: &Signs, found: &mut Vec<FindingView>) {

@@ -1,6 +1,7 @@
 //! The observations that the rules of `doctor` judge, as plain values.
 
 use super::fold::HealthFold;
+use super::views::FailingSourceView;
 use crate::emergency::EmergencyView;
 use crate::views::{
     CheckView, DeliveryView, QuarantineView, RepeatedDayView, SampledHistoryView, StatusView,
@@ -101,6 +102,8 @@ pub struct Signs {
     pub repeated: Option<RepeatedDayView>,
     /// The check of a sample of the history; none: it has not ended.
     pub history_sample: Option<SampledHistoryView>,
+    /// The source of the dominance, if its last poll failed.
+    pub failing_source: Option<FailingSourceView>,
 }
 
 impl Signs {

@@ -147,14 +147,14 @@ fn what_an_operator_must_decide_is_told_with_the_command() {
     let mut signs = well();
     signs.facts.conflicts.insert(conflict.id(), T - MINUTE);
     signs.status.conflicts = vec![conflict.clone()];
-    let view = findings(&signs);
+    let first = findings(&signs).findings.remove(0);
     let command = format!("everwarm resolve {} --accept venue --reason \"why\"", conflict.id());
-    assert_eq!(view.findings[0].command, Some(command));
-    assert_eq!(view.findings[0].since, Some(T - MINUTE));
+    assert_eq!((first.command, first.since), (Some(command), Some(T - MINUTE)));
+    signs.symbols.clear();
+    assert!(findings(&signs).findings[0].todo.contains("correct market.universe"));
 
-    for (effect, verb) in
-        [(Effect::Parts, "drop"), (Effect::Stage, "retry"), (Effect::Stopped, "retry")]
-    {
+    let verbs = [(Effect::Parts, "drop"), (Effect::Stage, "retry"), (Effect::Stopped, "retry")];
+    for (effect, verb) in verbs {
         let signs = Signs { quarantines: vec![quarantined(effect)], ..well() };
         let command = format!("everwarm quarantine {verb} 9");
         assert_eq!(findings(&signs).findings[0].command, Some(command));

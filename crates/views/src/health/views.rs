@@ -81,6 +81,19 @@ pub struct ApartView {
     pub time: UtcMs,
 }
 
+/// A source beside the venue whose last poll failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailingSourceView {
+    /// The source, as its configuration names it.
+    pub source: String,
+    /// Wall time of the first failed poll, UTC milliseconds.
+    pub since: UtcMs,
+    /// Why the last poll failed.
+    pub why: String,
+    /// Wall time of the next poll, UTC milliseconds.
+    pub next: UtcMs,
+}
+
 /// The decisions of a day, repeated by the daemon and compared with its journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepeatedDayView {
