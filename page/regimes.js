@@ -1,5 +1,5 @@
-// The regime of each symbol, the drivers of symbols and composites, and the share of each regime
-// in the hourly closes of each day.
+// The regime of each symbol, the drivers of symbols, composites and the dominance, and the share of
+// each regime in the hourly closes of each day.
 import { Component, html } from "/page/html.js";
 import { get } from "/page/api.js";
 import { one, onChange } from "/page/store.js";

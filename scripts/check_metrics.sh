@@ -56,14 +56,21 @@ elif [[ ${CI:-} == true ]]; then
 else
     echo "without $shared/data/coinbase: a made market"
 fi
-# Somebody to tell: takes every message.
+# Somebody to tell: takes every message. And a source of the dominance.
 python3 - "$work/port" <<'END' &
-import http.server, sys
+import http.server, json, sys, time
 class Taker(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.send_response(200)
         self.end_headers()
+    def do_GET(self):
+        shares = {"market_cap_percentage": {"btc": 58.4, "usdt": 4.6}, "updated_at": int(time.time())}
+        body = json.dumps({"data": shares}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
     def log_message(self, *_):
         pass
 server = http.server.HTTPServer(("127.0.0.1", 0), Taker)
@@ -81,6 +88,9 @@ enabled = true
 [messages]
 webhook = "file:$work/webhook"
 every_s = 1
+[source.coingecko]
+enabled = true
+address = "http://127.0.0.1:$(cat "$work/port")"
 [trading]
 max_positions = $1
 END

@@ -335,6 +335,11 @@ alert("SelfReplayFailed", WARN, "", "everwarm_self_replay_successful == 0",
       "{{ $labels.instance }} could not repeat the decisions of the last day",
       "Trading goes on. `everwarm doctor` shows the reason.",
       {"everwarm_self_replay_successful": "0x40"}, {}, {"everwarm_self_replay_successful": "1x40"})
+alert("DominanceOld", WARN, "", "everwarm_dominance_age_seconds > 7200",
+      "{{ $labels.source }} has no new dominance for {{ $labels.instance }}",
+      "The newest sample is older than two hours, so hourly bars of the dominance are missing. Trading goes on. `everwarm doctor` shows why the source fails.",
+      {'everwarm_dominance_age_seconds{source="coingecko"}': "7300x40"}, {"source": "coingecko"},
+      {'everwarm_dominance_age_seconds{source="coingecko"}': "7100x40"})
 alert("RuntimeLag", WARN, "5m",
       "histogram_quantile(0.99, sum by (job, instance, le)"
       " (rate(everwarm_tokio_timer_lag_seconds_bucket[5m]))) > 0.25",

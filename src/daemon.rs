@@ -12,6 +12,7 @@ mod chaos;
 mod chat_commands;
 mod conformance;
 mod control;
+mod dominance;
 mod exchange;
 mod export;
 mod external;
@@ -289,8 +290,8 @@ async fn daemon(
     end(config, life, (reason, around), looking, &mut store_failed).await
 }
 
-/// The actors that read the views: those of messages and commands, the one of backfills, and the
-/// one that repeats the decisions of a day.
+/// The actors that read the views: those of messages and commands, the one of backfills, the one
+/// that repeats the decisions of a day, and the one that polls the dominance.
 fn desk_actors(
     config: &Config,
     world: &World,
@@ -302,6 +303,7 @@ fn desk_actors(
     actors.push(backfill::actor(&config.backfill, world, &desk.backfills, on));
     actors.extend(self_replay::actor(config.self_replay, world, &desk.repeated, on));
     actors.push(storekeeper::actor(world, &desk.retains, on));
+    actors.extend(dominance::actor(config.dominance.as_ref(), world, &desk.polls, on));
     actors
 }
 

@@ -4,6 +4,7 @@
 
 use everwarm::daemon_run::APPLICATION;
 use everwarm_domain::capabilities::Capabilities;
+use everwarm_domain::dominance::Dominance;
 use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::kinds::TABLE;
 use everwarm_domain::fact::{
@@ -115,6 +116,11 @@ fn conflicts() -> Vec<Conflict> {
     vec![Conflict { about, ours, theirs, dispute: Dispute::Twin }]
 }
 
+fn dominance() -> Dominance {
+    let (source, time, every_s) = ("s".into(), i64::MIN, u32::MAX);
+    Dominance { source, time, btc: odd(), usdt: Decimal::MAX, every_s }
+}
+
 fn markets() -> Vec<Market> {
     let (symbol, timeframe, bars) = (symbol(), Timeframe::D1, vec![bar()]);
     let rule = Instrument {
@@ -176,6 +182,7 @@ fn markets() -> Vec<Market> {
             fewer: vec![(symbol, 0)],
             pairs: false,
         },
+        Market::Dominance(dominance()),
         Market::Universe {
             asked: i64::MIN,
             basis: u64::MAX,

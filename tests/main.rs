@@ -35,6 +35,8 @@ mod disk;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod dominance;
+#[cfg(test)]
 mod exchange;
 #[cfg(test)]
 mod exits;

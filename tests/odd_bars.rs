@@ -71,6 +71,7 @@ fn recorded(dir: &Path) -> (Prices, Odd, Vec<Market>) {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::Universe { .. } => {}
         }
     }

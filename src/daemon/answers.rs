@@ -3,6 +3,7 @@
 //! Over 500 lines: one context, and each question is a case.
 
 use super::backfill::Backfills;
+use super::dominance::Polls;
 use super::history_sample::HistorySample;
 use super::operator_input::Whole;
 use super::reload::Reloader;
@@ -94,6 +95,8 @@ pub struct LiveContext {
     pub backfills: Backfills,
     /// Requests to remove what is due.
     pub retains: Retains,
+    /// The polls of the dominance.
+    pub polls: Polls,
 }
 
 impl LiveContext {
@@ -129,6 +132,7 @@ impl LiveContext {
             commands: Counts::default(),
             backfills: Backfills::default(),
             retains: Retains::default(),
+            polls: Polls::default(),
         }
     }
 
@@ -384,6 +388,7 @@ impl Context for LiveContext {
             deliveries: self.deliveries.all(),
             repeated: self.repeated.last(),
             history_sample: self.history_sample.last(),
+            failing_source: self.polls.failing(),
             ..looked
         }))
     }

@@ -7,6 +7,7 @@ mod trading;
 
 pub use sampler::{Sampled, sampler};
 
+use super::dominance;
 use super::reload::in_force;
 use super::self_replay::SelfReplays;
 use super::watch::Watch;
@@ -62,6 +63,8 @@ struct Fixed {
     data_dir: PathBuf,
     /// The drawdown that raises an alarm, until a configuration is in force.
     alarm: Option<Value>,
+    /// Whether the source of the dominance is polled.
+    polls: bool,
 }
 
 /// The content of `/metrics`.
@@ -81,7 +84,8 @@ pub fn metrics(
     let (start_ms, data_dir) = (clock::wall().utc(), config.data_dir.clone());
     let alarm_at = config.values.iter().find(|value| value.key == ALARM);
     let alarm = alarm_at.map(|value| value.value.clone());
-    let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm };
+    let polls = dominance::is_polled(config.dominance.as_ref(), world.passing);
+    let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm, polls };
     let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
     let (took, by_regime) = (Histogram::new(HTTP), regimes::Regimes::default());
     Arc::new(move |stream| {
@@ -92,6 +96,9 @@ pub fn metrics(
         actors::show(&mut page, &world, &watch);
         trading::market(&mut page, &world, &watch, fixed.venue);
         by_regime.show(&mut page, &world.archive);
+        if fixed.polls {
+            dominance::show(&mut page, &world.archive, fixed.start_ms);
+        }
         trading::account(&mut page, &world, &watch, (fixed.venue, &parts.currency));
         store(&mut page, &world, &fixed);
         reloads(&mut page, &fixed, desk.as_ref());

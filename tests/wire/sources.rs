@@ -1,13 +1,19 @@
-//! What sources of stock bars send: pages of bars, and the rules of a symbol.
+//! What sources send: pages of stock bars, the rules of a symbol, and the dominance.
 
 use super::spoil::{Step, spoiled, with_more, with_other_types};
 use crate::shared::shared;
 use everwarm_adapters::bar_rows::Rows;
-use everwarm_adapters::{alpaca, polygon};
+use everwarm_adapters::{alpaca, coingecko, polygon};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::Timeframe;
 use everwarm_venue::source::BarRange;
 use serde_json::Value;
+
+/// A response to `GET /global`, shortened.
+const GLOBAL: &[u8] = br#"{"data": {"active_cryptocurrencies": 17083, "ended_icos": 3376,
+  "total_volume": {"eth": 38172650.5}, "market_cap_percentage": {"btc": 58.38439024390244,
+  "eth": 11.9, "usdt": 4.600000000000001}, "market_cap_change_percentage_24h_usd": -1.2,
+  "updated_at": 1767596100}}"#;
 
 /// A decoder, with real or documented messages.
 struct Decoder {
@@ -46,7 +52,13 @@ fn polygon_page(bytes: &[u8]) -> Result<String, String> {
     Ok(format!("{:?} {path:?}", rows.into_bars()))
 }
 
-fn decoders() -> [Decoder; 3] {
+/// Received in 2050.
+fn dominance(bytes: &[u8]) -> Result<String, String> {
+    let global = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    coingecko::wire::shares(&global, 2_524_608_000_000).map(|shares| format!("{shares:?}"))
+}
+
+fn decoders() -> [Decoder; 4] {
     let file = |name: &str| std::fs::read(shared("wire").join(name)).unwrap();
     let body = |name: &str, test: &str| {
         let all: Vec<Value> = serde_json::from_slice(&file(name)).unwrap();
@@ -73,6 +85,11 @@ fn decoders() -> [Decoder; 3] {
             read: polygon_page,
             real: vec![raw],
             fields: &["t", "o", "h", "l", "c", "v", "ticker", "adjusted", "results", "status"],
+        },
+        Decoder {
+            read: dominance,
+            real: vec![GLOBAL.to_vec()],
+            fields: &["data", "market_cap_percentage", "btc", "usdt", "updated_at"],
         },
     ]
 }

@@ -1,8 +1,8 @@
-//! Reads from sources that need a key: within the limits of the account, without showing the key.
+//! Reads from sources with the key of an account: within its limits, without showing the key.
 
+use crate::NeededKey;
 use crate::admission::admitted;
 use crate::json::decode;
-use crate::{NeededKey, PublicSource};
 use everwarm_domain::clean::clean;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::secret::Secret;
@@ -31,7 +31,7 @@ const PARTS_MAX: u32 = 500;
 /// Most parts without a bar in a row.
 const EMPTY_MAX: u32 = 3;
 
-/// How many requests a source accepts.
+/// How many requests a source accepts, and how much of a response we accept.
 pub(crate) struct Budget {
     /// Requests of a minute.
     pub usual: u32,
@@ -40,11 +40,16 @@ pub(crate) struct Budget {
     pub after_rejection: Option<u32>,
     /// How long to wait after a rejection that names no time, milliseconds.
     pub back_off_ms: u64,
+    /// Longest response, bytes. The transport has a limit for all sources.
+    pub longest: usize,
 }
 
 /// Requests to a source with the key of an account.
 pub(crate) struct Keyed {
-    source: PublicSource,
+    /// The name of the source.
+    source: &'static str,
+    /// The key that it takes.
+    needed: Option<NeededKey>,
     http: Http,
     headers: Vec<(&'static str, Secret)>,
     /// What no text may show.
@@ -56,7 +61,7 @@ pub(crate) struct Keyed {
 
 impl fmt::Debug for Keyed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyed").field("source", &self.source.name).finish_non_exhaustive()
+        f.debug_struct("Keyed").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
@@ -66,7 +71,7 @@ impl Keyed {
     /// # Errors
     /// The TLS set-up of this machine cannot be used.
     pub fn new(
-        (source, base): (PublicSource, &str),
+        (source, needed, base): (&'static str, Option<NeededKey>, &str),
         headers: Vec<(&'static str, Secret)>,
         keys: &[Secret],
         (wall, budget): (Wall, Budget),
@@ -76,7 +81,7 @@ impl Keyed {
         limit.set_limit(budget.usual);
         limit.uncounted();
         let (keys, limit) = (keys.to_vec(), Mutex::new(limit));
-        Ok(Keyed { source, http, headers, keys, wall, budget, limit })
+        Ok(Keyed { source, needed, http, headers, keys, wall, budget, limit })
     }
 
     /// The time of our clock.
@@ -109,6 +114,11 @@ impl Keyed {
         if !(200..300).contains(&answer.status) {
             return Err(self.refused(&answer));
         }
+        let (length, longest) = (answer.body.len(), self.budget.longest);
+        if length > longest {
+            let text = format!("{what}: the response has {length} bytes, above {longest}");
+            return Err(VenueError::new(ErrorClass::NotSent, 0, text));
+        }
         decode(what, &answer.body).map_err(|why| {
             // The error shows a part of the response, so the key is taken out of it first.
             let body = self.hidden(&String::from_utf8_lossy(&answer.body));
@@ -135,7 +145,7 @@ impl Keyed {
     }
 
     fn variables(&self) -> String {
-        let Some(NeededKey { variables, page }) = self.source.key else { return String::new() };
+        let Some(NeededKey { variables, page }) = self.needed else { return String::new() };
         format!("{} ({page})", variables.join(" and "))
     }
 

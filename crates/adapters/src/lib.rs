@@ -6,6 +6,7 @@ mod admission;
 pub mod alpaca;
 pub mod bar_rows;
 pub mod binance;
+pub mod coingecko;
 pub mod hyperliquid;
 mod json;
 mod keyed;

@@ -11,6 +11,7 @@ use super::messages::Messages;
 use super::remote_access::Beyond;
 use super::schedule::Schedule;
 use super::secret::SecretRef;
+use super::source::DominanceSource;
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols, time_of_day};
 use super::venue::VenueSource;
@@ -80,6 +81,8 @@ pub struct Config {
     pub beyond: Option<Beyond>,
     /// The receivers of messages.
     pub messages: Messages,
+    /// The source of the dominance; none: it is not enabled.
+    pub dominance: Option<DominanceSource>,
     /// Whether faults may be injected into actors.
     pub chaos: bool,
     /// Whether they may be injected even if the venue is real.
@@ -175,6 +178,7 @@ impl Sources {
             values.read_key(&mut config.venue, &self.environment);
             values.read_tls(&mut config.beyond, &self.environment);
             values.read_receivers(&mut config.messages, &self.environment);
+            values.read_source(&mut config.dominance, &self.environment);
             values.look_around(&config);
         }
         let files: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
@@ -370,6 +374,7 @@ impl Values {
             settings,
             beyond: self.beyond(),
             messages: self.messages(),
+            dominance: self.dominance(),
             chaos: self.get("chaos.enabled"),
             chaos_on_live: self.get("chaos.on_live"),
             values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
@@ -386,6 +391,7 @@ impl Values {
             bars: self.parsed("storage.bars").unwrap_or(none.bars),
             archive: self.get("storage.archive"),
             archive_dir: self.path("storage.archive_dir").unwrap_or_default(),
+            scan_history: self.get("storage.scan_history"),
             price_per_gb_month: self.decimal("storage.price_per_gb_month"),
             limit: self.get::<u64>("storage.limit_mb") * 1_000_000,
             min_free: self.get::<u64>("storage.min_free_mb") * 1_000_000,

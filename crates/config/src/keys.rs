@@ -188,6 +188,7 @@ keys! {
     "storage.bars": BAR_DAYS;
     "storage.archive": Kind::Flag;
     "storage.archive_dir": text("", any);
+    "storage.scan_history": Kind::Flag;
     "storage.price_per_gb_month": Kind::Amount { zero: true };
     "storage.window": WINDOW;
     "storage.limit_mb": count(0, COUNT_MAX);
@@ -233,6 +234,10 @@ keys! {
     "market.universe.min_age_d": count(0, 36_500);
     "market.universe.exclude": text("^([A-Za-z0-9._-]+(, ?[A-Za-z0-9._-]+)*)?$", names);
     "market.universe.refresh_s": Kind::Whole { least: 60, most: 86_400, unit: Unit::Seconds };
+    "source.coingecko.enabled": Kind::Flag;
+    "source.coingecko.address": text("", any);
+    "source.coingecko.key": Kind::Secret;
+    "source.coingecko.every_s": Kind::Whole { least: 60, most: 3600, unit: Unit::Seconds };
     "trading.mode": Kind::OneOf(&["paper", "live"]);
     "trading.quote_asset": text("", any);
     "trading.notional": Kind::Amount { zero: false };

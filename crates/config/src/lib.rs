@@ -17,6 +17,7 @@ pub mod remote_access;
 pub mod schedule;
 pub mod schema;
 pub mod secret;
+mod source;
 pub mod strategies;
 pub mod tls;
 pub mod values;
@@ -31,6 +32,7 @@ pub use receiver::Receiver;
 pub use remote_access::Beyond;
 pub use schedule::Schedule;
 pub use secret::SecretRef;
+pub use source::DominanceSource;
 pub use values::{LogFormat, MarketSource, Pace, Symbols};
 pub use venue::{Remote, VenueSource};
 

@@ -54,7 +54,7 @@ impl Values {
                 self.wrong("market.symbols", &text);
             }
         }
-        let here = self.is_here(prices_address.as_deref());
+        let here = self.is_here(ADDRESS, prices_address.as_deref());
         let set = self.set.contains_key("market.pace");
         let fits = match market.pace {
             Pace::Times(1) => true,
@@ -67,20 +67,20 @@ impl Values {
         }
     }
 
-    /// Whether the source is on this machine. Checks the address.
-    fn is_here(&mut self, address: Option<&str>) -> bool {
+    /// Whether a source is on this machine. Checks the address, which is the value of `key`.
+    pub(super) fn is_here(&mut self, key: &str, address: Option<&str>) -> bool {
         let Some(given) = address else { return false };
         let read = Address::read(given);
         let here = read.as_ref().is_ok_and(Address::is_loopback);
         match read.map(|address| address.scheme) {
-            Err(why) => self.wrong(ADDRESS, &why),
+            Err(why) => self.wrong(key, &why),
             Ok("https") => {}
             Ok("http") if here => {}
             Ok("http") => {
                 let text = "is not encrypted. Use https; http is for this machine only";
-                self.wrong(ADDRESS, text);
+                self.wrong(key, text);
             }
-            Ok(_) => self.wrong(ADDRESS, "does not begin with https"),
+            Ok(_) => self.wrong(key, "does not begin with https"),
         }
         here
     }

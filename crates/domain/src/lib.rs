@@ -6,6 +6,7 @@ pub mod capabilities;
 pub mod clean;
 pub mod conflict;
 pub mod day_stats;
+pub mod dominance;
 pub mod external;
 pub mod fact;
 pub mod features;

@@ -53,6 +53,7 @@ impl Calendar {
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }

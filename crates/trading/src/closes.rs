@@ -286,6 +286,7 @@ impl Closes {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::BarRefused { .. } => {}
         }
     }

@@ -114,7 +114,8 @@ fn describe(market: &Market) -> String {
         | Market::Universe { .. }
         | Market::Sessions { .. }
         | Market::DayBegins { .. }
-        | Market::Capabilities { .. } => panic!("{market:?}"),
+        | Market::Capabilities { .. }
+        | Market::Dominance(_) => panic!("{market:?}"),
     }
 }
 

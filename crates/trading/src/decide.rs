@@ -351,6 +351,7 @@ impl Decide {
             | Market::BarRefused { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }

@@ -366,7 +366,8 @@ impl Stage for RollUp {
             | Market::Instruments { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
-            | Market::Capabilities { .. } => {}
+            | Market::Capabilities { .. }
+            | Market::Dominance(_) => {}
         }
     }
 

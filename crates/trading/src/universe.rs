@@ -342,6 +342,7 @@ impl Universe {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => false,
         })
@@ -417,6 +418,7 @@ impl Universe {
             | Market::DayBegins { .. }
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }

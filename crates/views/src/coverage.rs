@@ -277,7 +277,8 @@ impl Coverage {
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
             | Market::DayBegins { .. }
-            | Market::Capabilities { .. } => {}
+            | Market::Capabilities { .. }
+            | Market::Dominance(_) => {}
         }
     }
 

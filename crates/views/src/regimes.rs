@@ -1,12 +1,14 @@
 //! The regime, bias and drivers of each symbol and the drivers of the composites, derived from the
-//! bars of the history.
+//! bars of the history. And the drivers of the dominance, derived from its samples.
 //!
 //! They are the same values as the features `regime@1h` and `driver@1h`, and need no strategy.
 //! `docs/explanation/regimes.md` defines them.
 
 mod composites;
+mod dominance;
 mod weights;
 
+pub use dominance::{DominanceDayView, SampleBarView};
 pub use weights::AltWeights;
 
 use crate::exit::Failure;
@@ -35,40 +37,46 @@ const BIAS_WIDTH: Timeframe = Timeframe::D1;
 const HOURS: i64 = 1_000;
 const DAYS: i64 = 1_000;
 
-/// The present state of a symbol, or of a composite of symbols.
+/// The present state of a symbol, of a composite of symbols, or of the dominance of an asset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RegimeView {
-    /// The symbol; or the composite: `ALT`, `LARGE`, `MID`, `SMALL` or `MICRO`.
+    /// The symbol; or the composite: `ALT`, `LARGE`, `MID`, `SMALL` or `MICRO`; or the dominance:
+    /// `BTC.D` or `USDT.D`. Only symbols have a regime and a bias.
     #[schema(value_type = shapes::Symbol)]
     pub symbol: Symbol,
-    /// `no_data`, `tight_smc`, `wide_structure` or `consolidation`. Empty for a composite.
+    /// `no_data`, `tight_smc`, `wide_structure` or `consolidation`. Empty: it has none.
     pub regime: String,
-    /// The hourly close from which on the regime counts, UTC milliseconds. Of a composite: the
+    /// The hourly close from which on the regime counts, UTC milliseconds; without a regime, the
     /// driver of hourly bars.
     pub since: UtcMs,
     /// The phase of its uptrend from hourly bars: `none`, `failing`, `basing`, `turning`, `up` or
     /// `extended`.
     pub driver: String,
-    /// The side on which to trade, from daily bars: `long`, `none` or `unknown`. Empty for a
-    /// composite.
+    /// The side on which to trade, from daily bars: `long`, `none` or `unknown`. Empty: it has
+    /// none.
     pub bias: String,
-    /// The newest hourly close, UTC milliseconds.
+    /// The newest hourly close, UTC milliseconds. Of a dominance before its first hourly close: its
+    /// newest sample.
     pub close: UtcMs,
     /// Hourly bars that were used.
     pub bars: u64,
     /// What is missing; empty: nothing.
     pub missing: String,
-    /// The phase of its uptrend from bars of a minute.
+    /// The phase of its uptrend from bars of a minute. Empty for a dominance.
     pub driver_1m: String,
     /// The phase of its uptrend from daily bars.
     pub driver_1d: String,
-    /// The newest value of a composite. It is 100 at the first bar that was used.
+    /// The newest value of a composite, which is 100 at the first bar that was used; or the newest
+    /// sample of a dominance, percent.
     pub value: Option<Decimal>,
     /// The members of a composite that have a bar at the newest close.
     #[schema(value_type = Vec<shapes::Symbol>)]
     pub members: Vec<Symbol>,
     /// Whether this is a composite of symbols.
     pub composite: bool,
+    /// The newest bars of a dominance, at most 24 of each width: hours, then days, each ascending.
+    #[serde(default)]
+    pub dominance: Vec<SampleBarView>,
 }
 
 /// The regimes of a day.
@@ -84,6 +92,9 @@ pub struct RegimeDayView {
     pub wide_structure: u64,
     /// All other hourly closes.
     pub consolidation: u64,
+    /// The dominance on that day, of each asset with samples.
+    #[serde(default)]
+    pub dominance: Vec<DominanceDayView>,
 }
 
 /// The symbols with a bar at the newest hourly close, counted by regime.
@@ -198,7 +209,8 @@ struct Followed {
 }
 
 /// The present state of each symbol with an hourly bar, then that of each composite. Without an
-/// hourly bar there is none. `weights` are those of the composite `ALT`.
+/// hourly bar there is none. Then that of each dominance with samples. `weights` are those of the
+/// composite `ALT`.
 ///
 /// # Errors
 /// The history could not be read.
@@ -208,7 +220,8 @@ pub fn regimes(archive: &Archive, weights: &AltWeights) -> Result<Vec<RegimeView
         .map(|bars| bars.map(|bars| bars.into_values().collect::<Vec<Bar>>()));
     let (hours, days) = (hours?, days?);
     let (mut symbols, _) = followed(&hours);
-    let Some(last) = hours.last() else { return Ok(Vec::new()) };
+    let dominance = dominance::Market::read(archive)?.into_views();
+    let Some(last) = hours.last() else { return Ok(dominance.collect()) };
     for bar in &days {
         if let Some(followed) = symbols.get_mut(&bar.symbol) {
             let fresh = || (Scaled::new(bar.scale()), Scaled::new(bar.scale()));
@@ -222,16 +235,22 @@ pub fn regimes(archive: &Archive, weights: &AltWeights) -> Result<Vec<RegimeView
     let mut rows: Vec<RegimeView> =
         symbols.map(|(symbol, followed)| followed.view(symbol, &market)).collect();
     rows.extend(market.views(last.open_time + WIDTH.ms()));
+    rows.extend(dominance);
     Ok(rows)
 }
 
-/// The regimes of each day, over all symbols.
+/// The regimes of each day, over all symbols, and the dominance.
 ///
 /// # Errors
 /// The history could not be read.
 pub fn days(archive: &Archive) -> Result<Vec<RegimeDayView>, Failure> {
     let hours: Vec<Bar> = newest(archive, WIDTH, HOURS)?.into_values().collect();
-    Ok(followed(&hours).1.into_values().collect())
+    let mut days = followed(&hours).1;
+    for (day, rows) in dominance::Market::read(archive)?.into_days() {
+        let counts = days.entry(day).or_insert_with(|| RegimeDayView { day, ..Default::default() });
+        counts.dominance = rows;
+    }
+    Ok(days.into_values().collect())
 }
 
 /// The state of each symbol after its hourly bars, and the regimes of each day.
@@ -333,6 +352,7 @@ impl Followed {
             value: None,
             members: Vec::new(),
             composite: false,
+            dominance: Vec::new(),
         }
     }
 }

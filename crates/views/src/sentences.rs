@@ -5,6 +5,7 @@
 use super::by_hand::sold_at;
 use super::operations::enables;
 use super::stored_texts::shown;
+use everwarm_domain::dominance::Dominance;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed, Market,
     Operator, Order, Part, Restarts, Signal, StrategyLimit, Venue,
@@ -213,18 +214,24 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::Instruments { rules } => {
             format!("rules of the venue for {}", count(rules.len() as u64, "instrument"))
         }
-        Market::Universe { listed, unlisted, .. } => {
-            let listed = some(listed, |row| row.symbol, focus);
-            let rows = listed.iter().map(|row| state_of(row));
-            let gone = some(unlisted, |symbol| *symbol, focus);
-            let gone = gone.iter().map(|symbol| format!("{symbol} no longer listed"));
-            let all: Vec<String> = rows.chain(gone).collect();
-            match all.as_slice() {
-                [] => "polled the venue's symbols: no change".to_owned(),
-                few if few.len() <= 4 => list(few.iter().cloned()),
-                many => format!("{} changed, {}, …", many.len(), list(many[..4].iter().cloned())),
-            }
+        Market::Universe { listed, unlisted, .. } => describe_universe(listed, unlisted, focus),
+        Market::Dominance(Dominance { source, time, btc, usdt, .. }) => {
+            let (time, btc, usdt) = (instant(*time), plain(*btc), plain(*usdt));
+            format!("dominance by {source} at {time} UTC: BTC {btc} %, USDT {usdt} %")
         }
+    }
+}
+
+fn describe_universe(listed: &[Listed], unlisted: &[Symbol], focus: Option<Symbol>) -> String {
+    let listed = some(listed, |row| row.symbol, focus);
+    let rows = listed.iter().map(|row| state_of(row));
+    let gone = some(unlisted, |symbol| *symbol, focus);
+    let gone = gone.iter().map(|symbol| format!("{symbol} no longer listed"));
+    let all: Vec<String> = rows.chain(gone).collect();
+    match all.as_slice() {
+        [] => "polled the venue's symbols: no change".to_owned(),
+        few if few.len() <= 4 => list(few.iter().cloned()),
+        many => format!("{} changed, {}, …", many.len(), list(many[..4].iter().cloned())),
     }
 }
 

@@ -28,7 +28,8 @@ const ALL_EXCHANGES: &str = "sip";
 /// of all exchanges once they are 15 minutes old.
 const SETTLES: UtcMs = 16 * MINUTE;
 /// Requests of a minute, by its documentation. Its responses report the limit of larger plans.
-const BUDGET: Budget = Budget { usual: 200, after_rejection: None, back_off_ms: 20_000 };
+const BUDGET: Budget =
+    Budget { usual: 200, after_rejection: None, back_off_ms: 20_000, longest: usize::MAX };
 
 struct Inner {
     data: String,
@@ -80,7 +81,8 @@ impl Client {
     ) -> Result<Client, String> {
         let keys = [key.id.clone(), key.secret.clone()];
         let headers = HEADERS.into_iter().zip(keys.clone()).collect();
-        let keyed = Keyed::new((PUBLIC, &data), headers, &keys, (wall, BUDGET))?;
+        let source = (PUBLIC.name, PUBLIC.key, &*data);
+        let keyed = Keyed::new(source, headers, &keys, (wall, BUDGET))?;
         Ok(Client(Arc::new(Inner { data, feed: feed.to_owned(), trading, keyed })))
     }
 

@@ -23,7 +23,8 @@ const WIDTHS: [Timeframe; 4] = [Timeframe::M1, Timeframe::M5, Timeframe::M15, Ti
 const SETTLES: UtcMs = 16 * MINUTE;
 /// Requests of a minute. Paid plans have no limit but 100 requests a second. It does not report the
 /// limit of the free plan, but rejects the sixth request of a minute.
-const BUDGET: Budget = Budget { usual: 6_000, after_rejection: Some(5), back_off_ms: 60_000 };
+const BUDGET: Budget =
+    Budget { usual: 6_000, after_rejection: Some(5), back_off_ms: 60_000, longest: usize::MAX };
 
 struct Inner {
     address: String,
@@ -57,7 +58,8 @@ pub(super) fn open(
     let address = address.trim_end_matches('/').to_owned();
     let is_usual = ADDRESSES.contains(&address.as_str());
     let known = if is_usual { ADDRESSES.map(str::to_owned).into() } else { vec![address.clone()] };
-    let keyed = Keyed::new((PUBLIC, &address), headers, keys, (opening.wall, BUDGET))?;
+    let source = (PUBLIC.name, PUBLIC.key, &*address);
+    let keyed = Keyed::new(source, headers, keys, (opening.wall, BUDGET))?;
     Ok(Arc::new(Client(Arc::new(Inner { address, known, keyed }))))
 }
 

@@ -55,6 +55,7 @@ pub mod kind {
     pub const STAGE_LEFT: u8 = 53;
     pub const FEATURE_PLAN: u8 = 56;
     pub const FEATURE_VALUES: u8 = 57;
+    pub const DOMINANCE: u8 = 62;
     pub const BAR_REFUSED: u8 = 68;
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
@@ -229,6 +230,8 @@ kinds! {
         "the features that are computed from now on";
     FEATURE_VALUES "Analysis.FeatureValues" "indicator" false FOR_A_TIME
         "values of the features of one width after a close";
+    DOMINANCE "Market.Dominance" "dominance" false PROJECTED
+        "shares of BTC and USDT in the market capitalisation of all assets; each sample once";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that contradicts the venue's records or is out of range; at most one a minute";
     SESSIONS "Market.Sessions" "universe" false JOURNAL
@@ -282,6 +285,7 @@ impl fact::Body for Body {
                 Market::Sessions { .. } => kind::SESSIONS,
                 Market::DayBegins { .. } => kind::DAY_BEGINS,
                 Market::Capabilities { .. } => kind::CAPABILITIES,
+                Market::Dominance(_) => kind::DOMINANCE,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -461,7 +465,9 @@ impl Body {
                 }
                 Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
                 Market::Sessions { sessions, .. } => size_of_val(sessions.spans()),
-                Market::DayBegins { .. } | Market::Capabilities { .. } => TEXT,
+                Market::DayBegins { .. } | Market::Capabilities { .. } | Market::Dominance(_) => {
+                    TEXT
+                }
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {

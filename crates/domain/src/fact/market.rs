@@ -2,6 +2,7 @@
 
 use super::Listed;
 use crate::capabilities::Capabilities;
+use crate::dominance::Dominance;
 use crate::id::{Symbol, VenueId};
 use crate::instrument::Instrument;
 use crate::market::Bar;
@@ -127,4 +128,7 @@ pub enum Market {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pairs: bool,
     },
+    /// A source reported the shares of BTC and USDT in the market capitalisation of all assets.
+    /// Each sample is appended once.
+    Dominance(Dominance),
 }

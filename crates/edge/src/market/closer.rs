@@ -385,6 +385,7 @@ impl State {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
@@ -406,7 +407,8 @@ impl State {
             | Market::Universe { .. }
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
-            | Market::Capabilities { .. } => {}
+            | Market::Capabilities { .. }
+            | Market::Dominance(_) => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

@@ -364,6 +364,7 @@ impl State {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::Dominance(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => false,

@@ -2,7 +2,7 @@
 
 use super::columns::{column, plain, time, word};
 use super::{Answer, Question, all, remembered};
-use crate::regimes::{RegimeDayView, RegimeView, days, regimes};
+use crate::regimes::{DominanceDayView, RegimeDayView, RegimeView, days, regimes};
 use serde_json::Value;
 
 /// The query of the present regime of each symbol.
@@ -23,7 +23,7 @@ pub const REGIMES: Question = Question {
     none: "there is no hourly bar yet",
     ..Question::new(
         "/api/v1/regimes",
-        "List the regime, drivers and bias of each symbol, and the drivers of composites",
+        "List the regime, drivers and bias of each symbol, and drivers of composites and dominance",
         all::<RegimeView>,
         |context, _| {
             let weights = remembered(context, |memory| memory.now().alt.clone())?;
@@ -46,12 +46,22 @@ pub const REGIME_DAYS: Question = Question {
         column(">tight", "tight_smc", word),
         column(">wide", "wide_structure", word),
         column(">consolidation", "consolidation", word),
+        column("BTC.D 1h/1d", "", |row| dominance(row, "BTC.D")),
+        column("USDT.D 1h/1d", "", |row| dominance(row, "USDT.D")),
     ],
     none: "there is no hourly bar yet",
     ..Question::new(
         "/api/v1/regimes/days",
-        "Count the hourly closes of each day by regime, over all symbols",
+        "Count the hourly closes of each day by regime, over all symbols, with the dominance",
         all::<RegimeDayView>,
         |context, _| Answer::of(&days(context.archive())?),
     )
 };
+
+/// The dominance of one asset on a day.
+fn dominance(row: &Value, symbol: &str) -> String {
+    let mut all = row["dominance"].as_array().into_iter().flatten();
+    let found = all.find(|of| of["symbol"] == symbol);
+    let day = found.and_then(|of| serde_json::from_value::<DominanceDayView>(of.clone()).ok());
+    day.map_or_else(|| word(&Value::Null), |day| day.words())
+}

@@ -183,6 +183,7 @@ impl Market {
                 value: self.composites.value(series).and_then(decimal),
                 members,
                 composite: true,
+                dominance: Vec::new(),
             })
         })
         .collect()

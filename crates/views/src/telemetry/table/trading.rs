@@ -129,6 +129,26 @@ pub const MARKET: &[Row] = &[
             "Symbols with a bar at the newest hourly close, by regime; at most a minute old",
         ),
     ),
+    by(
+        &[open("asset")],
+        row(
+            "everwarm_dominance_percent",
+            G,
+            "",
+            "Newest share of BTC or USDT in the market capitalisation of all assets, in percent; \
+             no series before the first sample or without a source",
+        ),
+    ),
+    by(
+        &[open("source")],
+        row(
+            "everwarm_dominance_age_seconds",
+            G,
+            "seconds",
+            "Age of the newest sample of the dominance; before the first one, time since the \
+             start; no series without a source",
+        ),
+    ),
     row("everwarm_closes_total", C, "", "Closes, over all runs"),
     row("everwarm_close_bars_missing_total", C, "", "Bars missing in a close, over all runs"),
 ];
