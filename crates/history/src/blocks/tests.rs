@@ -125,7 +125,7 @@ fn a_block_that_lies_about_itself_is_an_error_and_reading_it_is_bounded() {
     assert!(summed(endless).unwrap_err().contains("at most"), "it is bounded");
     // A stream that grows a thousandfold is cut off.
     let mut zeros = DeflateEncoder::new(Vec::new(), Compression::best());
-    zeros.write_all(&[0; 1_000_000]).unwrap();
+    zeros.write_all(&vec![0; 1_000_000]).unwrap();
     let zeros = zeros.finish().unwrap();
     let mut bomb = vec![BLOCK, 8, 6, 3, 1];
     put_number(zeros.len() as u64, &mut bomb);
