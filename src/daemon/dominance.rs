@@ -7,6 +7,7 @@
 //!    ends the actor.
 //! 3. The wait outlives the actor: its successor does not poll sooner.
 
+use super::fetch_history::asked_ms;
 use super::work::{self, Ended, Jobs};
 use everwarm_adapters::coingecko::wire::Shares;
 use everwarm_adapters::coingecko::{Client, NAME as SOURCE};
@@ -234,17 +235,7 @@ impl Jobs for Polling {
                 self.polls.succeeded(every);
             }
             Report::Polled(Err(error)) => {
-                let asked = match error.class {
-                    ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms),
-                    ErrorClass::NotSent
-                    | ErrorClass::Refused { .. }
-                    | ErrorClass::Unknown
-                    | ErrorClass::Halt
-                    | ErrorClass::Rules
-                    | ErrorClass::Funds
-                    | ErrorClass::Absent => None,
-                };
-                let asked = asked.map(Duration::from_millis);
+                let asked = asked_ms(&error).map(Duration::from_millis);
                 self.polls.failed(error.to_string(), asked, every);
             }
             Report::Interrupted => {}

@@ -29,7 +29,7 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::fetched::{FetchedSeriesView, FetchedView};
 use fetcher::{AT_ONCE, Fetcher};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-pub(super) use patience::{patiently, why};
+pub(super) use patience::{asked_ms, patiently, why};
 use plan::Plan;
 pub(super) use response::check;
 use std::sync::Arc;

@@ -116,7 +116,7 @@ struct Repeating {
     due: Option<UtcMs>,
 }
 
-/// The actor. In lockstep there is none: time does not pass by itself.
+/// The actor. In lockstep there is none: time does not pass automatically.
 pub fn actor(
     started: Option<UtcMs>,
     world: &World,

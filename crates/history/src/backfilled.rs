@@ -61,15 +61,19 @@ pub fn store(archive: &Archive, page: &FetchedPage) -> Result<(), HistoryError> 
         let all = before.into_iter().chain(of_span.iter().copied());
         let all: BTreeMap<UtcMs, Bar> = all.map(|bar| (bar.open_time, bar)).collect();
         let all: Vec<Bar> = all.into_values().collect();
-        let value = key_encoding::bars_bytes(&all);
-        ops.push(Op::raise());
-        ops.push(Op::Put { table: BACKFILLED, key, value });
+        ops.extend(row_ops(key, &all));
     }
     outage_ops(*symbol, *timeframe, none, &mut ops);
     if !ops.is_empty() {
         archive.commit(&ops, true)?;
     }
     Ok(())
+}
+
+/// Stores the bars of a row. Earlier programs cannot decode them, so they refuse the file then.
+fn row_ops(key: Vec<u8>, bars: &[Bar]) -> [Op; 2] {
+    let value = key_encoding::bars_bytes(bars);
+    [Op::raise(), Op::Put { table: BACKFILLED, key, value }]
 }
 
 /// The backfilled bars of `symbol` with opening times in `times`, ascending.
@@ -129,9 +133,7 @@ pub(super) fn remove(
             ops.push(Op::Delete { table: BACKFILLED, key });
             continue;
         }
-        let value = key_encoding::bars_bytes(&bars);
-        ops.push(Op::raise());
-        ops.push(Op::Put { table: BACKFILLED, key, value });
+        ops.extend(row_ops(key, &bars));
     }
     if !ops.is_empty() {
         archive.commit(&ops, false)?;
@@ -294,10 +296,13 @@ mod tests {
             key_encoding::put_bar(&bar(minute, 5), &mut value);
         }
         archive.commit(&[Op::Put { table: BACKFILLED, key: key.clone(), value }], true).unwrap();
+        let layout = || archive.get("archive.stamp", b"format").unwrap().unwrap();
+        assert_eq!(layout(), 1_u32.to_be_bytes());
         assert_eq!(shown(&archive, &ALL), [(1, 5), (2, 5)]);
         store(&archive, &page(vec![bar(2, 6), bar(3, 6)], Vec::new())).unwrap();
         assert_eq!(shown(&archive, &ALL), [(1, 5), (2, 6), (3, 6)]);
         assert!(blocks::is(&archive.get(BACKFILLED, &key).unwrap().unwrap()));
+        assert_eq!(layout(), 2_u32.to_be_bytes(), "an earlier program refuses it");
     }
 
     #[test]

@@ -50,18 +50,24 @@ pub(in crate::daemon) async fn patiently<T>(
     }
 }
 
-/// The failure in words.
-pub(in crate::daemon) fn why(error: &VenueError) -> String {
+/// The wait that a source asks for, milliseconds; none: it asks for none.
+pub(in crate::daemon) const fn asked_ms(error: &VenueError) -> Option<u64> {
     match error.class {
-        ErrorClass::RateLimited { retry_after_ms } => {
-            format!("{error}; wait {} s", retry_after_ms.div_ceil(1_000))
-        }
+        ErrorClass::RateLimited { retry_after_ms } => Some(retry_after_ms),
         ErrorClass::NotSent
         | ErrorClass::Refused { .. }
         | ErrorClass::Unknown
         | ErrorClass::Halt
         | ErrorClass::Rules
         | ErrorClass::Funds
-        | ErrorClass::Absent => error.to_string(),
+        | ErrorClass::Absent => None,
+    }
+}
+
+/// The failure in words.
+pub(in crate::daemon) fn why(error: &VenueError) -> String {
+    match asked_ms(error) {
+        Some(wait) => format!("{error}; wait {} s", wait.div_ceil(1_000)),
+        None => error.to_string(),
     }
 }
