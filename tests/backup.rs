@@ -2,8 +2,8 @@
 
 use crate::cli::api::request;
 use crate::kit::{
-    BINARY, Folder, Process, ask, end_of, exchange, kill_exchange, made_recording, reported, run,
-    runs, until_end, wait_until, wait_until_free,
+    BINARY, Folder, Process, ask, copy_folder, end_of, exchange, kill_exchange, made_recording,
+    reported, run, runs, until_end, wait_until, wait_until_free,
 };
 use crate::manual_trader::ManualTrader;
 use everwarm::daemon_run::LIVE_FILE;
@@ -29,19 +29,6 @@ fn backed_up(file: &Path, dir: &Path) -> Value {
 
 fn restored(file: &Path, dir: &Path) -> Value {
     ask(dir, &["restore", file.to_str().unwrap()])
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 fn stop_exchange(dir: &Path) {
@@ -108,7 +95,7 @@ fn a_backup_made_while_it_trades_goes_on_elsewhere_and_agrees_with_the_exchange(
     assert_eq!(code, Some(5), "{err}");
     assert!(err.contains("is not empty; nothing was changed"), "{err}");
     // The venue is where it was.
-    copy(&dir.join("exchange"), &moved.join("exchange"));
+    copy_folder(&dir.join("exchange"), &moved.join("exchange"));
     let daemon = Process::start(&moved, &["run", "--pace", "240x"]);
     daemon.answers();
     assert!(settle(&moved) > 0, "what was traded after the backup is seen before anything is sent");

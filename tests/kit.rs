@@ -148,6 +148,20 @@ fn bytes(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     come
 }
 
+/// Copies a folder with all below it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
 /// Kills the exchange of that data directory, if it runs.
 pub fn kill_exchange(dir: &Path) {
     if let Some(pid) = exchange(dir) {

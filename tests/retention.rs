@@ -3,7 +3,8 @@
 
 use crate::bar_archive;
 use crate::kit::{
-    BINARY, Folder, Process, ask, made_recording, reported, run, until_end, wait_until,
+    BINARY, Folder, Process, ask, copy_folder, made_recording, reported, run, until_end,
+    wait_until, wait_until_free,
 };
 use everwarm::daemon_run::{APPLICATION, LIVE_FILE};
 use everwarm_domain::fact::Body;
@@ -72,10 +73,10 @@ fn what_is_removed_by_command_under_kills_makes_no_difference_to_what_follows() 
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
     let (calm, dir) = (folder.join("calm"), folder.join("data"));
-    for data in [&calm, &dir] {
-        let (code, out, err) = small(data, &first).result();
-        assert_eq!(code, Some(0), "{out}{err}");
-    }
+    let (code, out, err) = small(&calm, &first).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    wait_until_free(&calm);
+    copy_folder(&calm, &dir);
     let (before, whole) = (rows(&dir, &ALL), facts(&dir));
     let order = first_order(&dir);
     let story = run(&dir, &["explain", &order]).1;
@@ -262,9 +263,11 @@ fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
     let recordings = MINUTES
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
-    let dir = folder.join("data");
+    let (dir, kept) = (folder.join("data"), folder.join("kept"));
     let (code, out, err) = small(&dir, &first).result();
     assert_eq!(code, Some(0), "{out}{err}");
+    wait_until_free(&dir);
+    copy_folder(&dir, &kept);
     let (export, backup) = (folder.join("export"), folder.join("backup"));
     let (export, backup) = (export.to_str().unwrap(), backup.to_str().unwrap());
     let exported = ask(&dir, &["export", export]);
@@ -280,8 +283,7 @@ fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
     let (code, _, err) = run(&dir, &["wipe", "--all", "--exported", export]);
     assert!(code == Some(5) && err.contains("not of the end of this journal"), "{err}");
     fs::remove_dir_all(&dir).unwrap();
-    let (code, out, err) = small(&dir, &first).result();
-    assert_eq!(code, Some(0), "{out}{err}");
+    copy_folder(&kept, &dir);
     let before = rows(&dir, &ALL);
     let (code, _, err) = run(&dir, &["export", export]);
     assert!(code == Some(5) && err.contains("--force"), "{err}");
@@ -315,10 +317,10 @@ fn what_is_regenerable_is_wiped_and_fetched_again() {
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
     let (calm, dir) = (folder.join("calm"), folder.join("data"));
-    for data in [&calm, &dir] {
-        let (code, out, err) = small(data, &first).result();
-        assert_eq!(code, Some(0), "{out}{err}");
-    }
+    let (code, out, err) = small(&calm, &first).result();
+    assert_eq!(code, Some(0), "{out}{err}");
+    wait_until_free(&calm);
+    copy_folder(&calm, &dir);
     let before = rows(&dir, &ALL);
     let wiped = ask(&dir, &["wipe", "--regenerable"]);
     assert!(wiped["bytes_after"].as_u64() < wiped["bytes_before"].as_u64(), "{wiped}");
@@ -352,6 +354,8 @@ fn the_running_daemon_removes_what_is_due_on_request_and_exports_its_books() {
     let all = done(&calm);
 
     // It stays when the recording has ended.
+    wait_until_free(&calm);
+    copy_folder(&calm, &dir);
     let stays = ["run", "--pace", "lockstep", "--recording", &recording];
     let daemon = small(&dir, &stays);
     daemon.answers();

@@ -15,7 +15,7 @@ use everwarm_runtime::supervise::{ChildSpec, worker};
 use everwarm_views::exit::Failure;
 use everwarm_views::questions::{self, Asked, Json, ORDERS, POSITIONS, Question};
 use everwarm_views::summary::{SummaryView, html};
-use everwarm_views::views::SwitchWord;
+use everwarm_views::views::SwitchRequest;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -96,8 +96,8 @@ impl Desk for ChatDesk {
             Act::Resume => Switch::Resume,
             Act::Flatten => Switch::Flatten,
         };
-        let word = SwitchWord { switch, reason: reason.to_owned() };
-        let done = switch::live(&self.world, &word, Some(Body::Operator(by)));
+        let request = SwitchRequest { switch, reason: reason.to_owned() };
+        let done = switch::live(&self.world, &request, Some(Body::Operator(by)));
         done.map(|view| view.text).map_err(|failure| failure.to_string())
     }
 

@@ -29,7 +29,7 @@ use everwarm_runtime::store::{Keep, LoopPlace, Store, StoreError, StoredLoop, Th
 use everwarm_views::emergency;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts as _;
-use everwarm_views::storage::{RetainView, RetainWord};
+use everwarm_views::storage::{RetainRequest, RetainView};
 use everwarm_views::summary::Period;
 use everwarm_words::text::{count, instant, megabytes};
 use std::collections::BTreeMap;
@@ -153,7 +153,7 @@ impl<'a> Tonight<'a> {
 /// Facts differ from their inputs, or the files cannot be used.
 pub(super) fn beside(
     world: &World,
-    asked: &RetainWord,
+    asked: &RetainRequest,
     journal: &Resting,
 ) -> Result<RetainView, Failure> {
     let _turn = turn();

@@ -14,7 +14,7 @@ use everwarm_edge::world::World;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_views::emergency::{self as stored, EmergencyState, EmergencyView};
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::storage::RetainWord;
+use everwarm_views::storage::RetainRequest;
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -72,7 +72,7 @@ pub fn actor(world: &World, runs: &Retains, on: &Handle) -> ChildSpec {
 /// What the actor does.
 enum Job {
     /// Carry out this request.
-    Retain(RetainWord),
+    Retain(RetainRequest),
     /// Measure the space, and free some if there is too little.
     Measure,
 }
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn a_request_whose_work_panics_has_failed_and_is_not_carried_out_again() {
-        let (runs, word) = (Retains::default(), RetainWord::default());
-        runs.begin(&word).unwrap();
-        runs.end(Err(Keeping::panicked(&Job::Retain(word)).unwrap()));
+        let (runs, request) = (Retains::default(), RetainRequest::default());
+        runs.begin(&request).unwrap();
+        runs.end(Err(Keeping::panicked(&Job::Retain(request)).unwrap()));
         let view = runs.view();
         assert_eq!((runs.asked(), view.state), (None, RetainState::Failed));
         assert_eq!(view.error.as_deref(), Some("the removal panicked: see the log"));

@@ -15,7 +15,7 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::sentences;
 use everwarm_views::status_fold::StatusFold;
-use everwarm_views::views::{SwitchWord, SwitchedView, SwitchesView};
+use everwarm_views::views::{SwitchRequest, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -51,16 +51,16 @@ fn stored(switch: &Switch, stands: &Switches) -> Switch {
 ///
 /// # Errors
 /// A process holds the files, they cannot be used, or the switch is not valid.
-pub fn offline(data_dir: &Path, word: &SwitchWord) -> Result<SwitchedView, Failure> {
-    let reason = checked(word)?;
+pub fn offline(data_dir: &Path, request: &SwitchRequest) -> Result<SwitchedView, Failure> {
+    let reason = checked(request)?;
     in_files(data_dir, |journal| {
         let mut status = StatusFold::default();
         Whole(journal).each(0, &mut |_, fact| {
             status.fold(fact);
             ControlFlow::Continue(())
         })?;
-        is_strategy(&word.switch, &status.switches().switches, status.strategies())?;
-        let switch = stored(&word.switch, &status.switches().switches);
+        is_strategy(&request.switch, &status.switches().switches, status.strategies())?;
+        let switch = stored(&request.switch, &status.switches().switches);
         append(journal, (i64::MIN, None), (&switch, &reason), status.switches())
     })
 }
@@ -72,7 +72,7 @@ pub fn offline(data_dir: &Path, word: &SwitchWord) -> Result<SwitchedView, Failu
 /// The switch is not valid, or the journal has ended.
 pub fn live(
     world: &World,
-    request: &SwitchWord,
+    request: &SwitchRequest,
     by: Option<Body>,
 ) -> Result<SwitchedView, Failure> {
     let reason = checked(request)?;
@@ -124,12 +124,12 @@ fn there(switch: &Switch, stands: &Switches, places: Vec<String>) -> Result<(), 
 }
 
 /// The reason of a switch; checks that the switch is allowed.
-fn checked(word: &SwitchWord) -> Result<String, Failure> {
-    let reason = word.reason.trim();
+fn checked(request: &SwitchRequest) -> Result<String, Failure> {
+    let reason = request.reason.trim();
     if reason.is_empty() {
         return Err(Failure::new(Exit::Usage, "the reason is missing: add --reason TEXT"));
     }
-    match &word.switch {
+    match &request.switch {
         Switch::Halt
         | Switch::Resume
         | Switch::NewPeak

@@ -203,6 +203,38 @@ fn a_secret_is_known_when_seen() {
     }
 }
 
+/// The line that git writes before, between or after two versions that it could not join.
+fn is_mark_of_a_conflict(line: &str) -> bool {
+    let marks = ["<", "=", ">", "|"].map(|sign| sign.repeat(7));
+    marks.iter().any(|mark| line == mark || line.starts_with(&format!("{mark} ")))
+}
+
+#[test]
+fn no_file_has_both_sides_of_a_merge() {
+    let places =
+        ["src", "tests", "crates", "benches", "docs", "config", "scripts", "page", "deploy"];
+    let pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Cargo.toml"];
+    let endings = [".rs", ".toml", ".md", ".json", ".js", ".html", ".py", ".sh", ".yml", ".txt"];
+    let mut findings = Vec::new();
+    for source in files(&[&places[..], &pages[..]].concat(), &endings) {
+        let mut lines = source.text.lines().enumerate();
+        if let Some((number, line)) = lines.find(|(_, line)| is_mark_of_a_conflict(line)) {
+            findings.push(format!("{}:{}: {line}", source.path, number + 1));
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn a_mark_of_a_conflict_is_known_when_seen() {
+    for seen in ["<<<<<<< HEAD", "=======", ">>>>>>> 68641056 (Book each fee once)"] {
+        assert!(is_mark_of_a_conflict(seen), "{seen}");
+    }
+    for harmless in ["========", "Heading\n---", "a ======= b", "|||"] {
+        assert!(!is_mark_of_a_conflict(harmless), "{harmless}");
+    }
+}
+
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut findings = Vec::new();

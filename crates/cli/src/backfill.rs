@@ -10,7 +10,7 @@ use everwarm_config::CheckDepth;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::Timeframe;
 use everwarm_views::backfill::{
-    BackfillSeriesView, BackfillState, BackfillView, BackfillWord, LackView,
+    BackfillRequest, BackfillSeriesView, BackfillState, BackfillView, LackView,
 };
 use everwarm_views::changes::BACKFILL as BEGIN;
 use everwarm_views::exit::{Exit, Failure};
@@ -58,7 +58,7 @@ pub struct BackfillArgs {
 pub fn run(args: &BackfillArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let BackfillArgs { days, timeframes, symbols, universe, force, plan, args } = args.clone();
     let scope = everwarm_views::backfill::BackfillScope::Days;
-    let word = BackfillWord { scope, days, timeframes, symbols, universe, force, plan };
+    let word = BackfillRequest { scope, days, timeframes, symbols, universe, force, plan };
     let view = carry_out(&args, &word, core, printer)?;
     let exit = if view.state == BackfillState::Failed { Exit::Problems } else { Exit::Fine };
     if args.json {
@@ -74,7 +74,7 @@ pub fn run(args: &BackfillArgs, core: &Core, printer: Printer) -> Result<Exit, F
 /// It is refused, or there is neither a daemon nor a usable directory.
 pub fn carry_out(
     args: &Args,
-    word: &BackfillWord,
+    word: &BackfillRequest,
     core: &Core,
     printer: Printer,
 ) -> Result<BackfillView, Failure> {
@@ -107,7 +107,7 @@ pub fn carry_out(
 fn follow(
     remote: &Remote,
     token: Option<&Token>,
-    word: &BackfillWord,
+    word: &BackfillRequest,
     report: &dyn Fn(&BackfillView),
 ) -> Result<BackfillView, Failure> {
     let asked = Asked::default();

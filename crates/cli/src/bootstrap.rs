@@ -4,7 +4,7 @@ use super::Core;
 use super::backfill::{carry_out, sentence, words};
 use super::query::Args;
 use crate::print::Printer;
-use everwarm_views::backfill::{BackfillScope, BackfillState, BackfillView, BackfillWord};
+use everwarm_views::backfill::{BackfillRequest, BackfillScope, BackfillState, BackfillView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::{Table, instant, thousands};
 
@@ -21,7 +21,7 @@ pub struct BootstrapArgs {
 /// Runs the command.
 pub fn run(args: &BootstrapArgs, core: &Core, printer: Printer) -> Result<Exit, Failure> {
     let BootstrapArgs { dry_run: plan, args } = args.clone();
-    let word = BackfillWord { scope: BackfillScope::Needs, plan, ..BackfillWord::default() };
+    let word = BackfillRequest { scope: BackfillScope::Needs, plan, ..BackfillRequest::default() };
     let view = carry_out(&args, &word, core, printer)?;
     let exit = if view.state == BackfillState::Failed { Exit::Problems } else { Exit::Fine };
     if args.json {

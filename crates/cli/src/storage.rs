@@ -13,7 +13,7 @@ use everwarm_views::changes::{LIFT, Nothing, RETAIN};
 use everwarm_views::emergency::EmergencyView;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{self, Asked, Json};
-use everwarm_views::storage::{RetainRunView, RetainState, RetainView, RetainWord};
+use everwarm_views::storage::{RetainRequest, RetainRunView, RetainState, RetainView};
 use everwarm_words::text::{count, instant, megabytes};
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,7 @@ fn lift(args: &query::Args, core: &Core, printer: Printer) -> Result<Exit, Failu
 fn follow(
     remote: &Remote,
     token: Option<&Token>,
-    word: &RetainWord,
+    word: &RetainRequest,
 ) -> Result<RetainView, Failure> {
     let asked = Asked::default();
     let begun = remote.change(&RETAIN, &asked, Json::of(word)?, token)?;
@@ -166,7 +166,7 @@ fn retain(args: &RetainArgs, core: &Core, printer: Printer) -> Result<Exit, Fail
     let progress = Arc::new(Progress::begin("deriving the facts again", !printer.quiet));
     let view = if let Some(remote) = Remote::connect(&data_dir)? {
         let token = Token::find(config.token.as_ref(), &data_dir)?;
-        follow(&remote, token.as_ref(), &RetainWord { days: args.days, dry_run })?
+        follow(&remote, token.as_ref(), &RetainRequest { days: args.days, dry_run })?
     } else {
         let rules = config.storage;
         let days = args.days.unwrap_or(rules.analysis_days);

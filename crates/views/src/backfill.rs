@@ -25,7 +25,7 @@ pub enum BackfillScope {
 /// A request for a backfill.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct BackfillWord {
+pub struct BackfillRequest {
     /// Which bars to complete.
     pub scope: BackfillScope,
     /// Days before now, 1 to 3,650; none: `history.days`.
@@ -151,7 +151,7 @@ pub struct BackfillView {
     /// How far it is.
     pub state: BackfillState,
     /// The request.
-    pub request: BackfillWord,
+    pub request: BackfillRequest,
     /// Whether the schedule began it.
     pub scheduled: bool,
     /// Number of series.
@@ -211,10 +211,11 @@ mod tests {
 
     #[test]
     fn a_request_with_unknown_words_is_refused() {
-        let read = serde_json::from_str::<BackfillWord>;
-        assert_eq!(read("{}").unwrap(), BackfillWord::default());
+        let read = serde_json::from_str::<BackfillRequest>;
+        assert_eq!(read("{}").unwrap(), BackfillRequest::default());
         assert!(read(r#"{"day": 3}"#).is_err());
-        let word = read(r#"{"days": 30, "timeframes": ["1d"], "symbols": ["BTCUSDT"]}"#).unwrap();
-        assert_eq!((word.days, word.timeframes), (Some(30), vec![Timeframe::D1]));
+        let request =
+            read(r#"{"days": 30, "timeframes": ["1d"], "symbols": ["BTCUSDT"]}"#).unwrap();
+        assert_eq!((request.days, request.timeframes), (Some(30), vec![Timeframe::D1]));
     }
 }

@@ -204,7 +204,7 @@ impl SwitchesView {
 
 /// A switch of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchWord {
+pub struct SwitchRequest {
     /// The switch.
     pub switch: Switch,
     /// The reason; kept in the journal.

@@ -147,7 +147,7 @@ pub struct RetainView {
 /// What a request to remove facts and bars names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RetainWord {
+pub struct RetainRequest {
     /// Days of the journal that stay whole, 1 to 36,500; none: `storage.analysis_days`.
     #[serde(default)]
     #[schema(minimum = 1, maximum = 36_500)]
@@ -180,7 +180,7 @@ pub struct RetainRunView {
     /// Its state.
     pub state: RetainState,
     /// The request.
-    pub request: RetainWord,
+    pub request: RetainRequest,
     /// What was removed; none: it has not ended.
     pub removed: Option<RetainView>,
     /// Why it failed.

@@ -17,7 +17,7 @@ use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::{Passing, World};
 use everwarm_runtime::clock::steady;
 use everwarm_runtime::supervise::ChildSpec;
-use everwarm_views::backfill::{BackfillState, BackfillView, BackfillWord};
+use everwarm_views::backfill::{BackfillRequest, BackfillState, BackfillView};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -100,7 +100,7 @@ impl Tools {
             |text| Schedule::read(text).unwrap_or_default(),
         );
         if self.runs.is_due(schedule, self.world.now())
-            && let Err(why) = self.runs.begin(&BackfillWord::default(), true)
+            && let Err(why) = self.runs.begin(&BackfillRequest::default(), true)
         {
             tracing::warn!("the scheduled backfill was left out: {why}");
         }
@@ -158,7 +158,7 @@ impl Tools {
         Ok(())
     }
 
-    async fn scope(&self, request: &BackfillWord, settings: &Settings) -> Result<Scope, String> {
+    async fn scope(&self, request: &BackfillRequest, settings: &Settings) -> Result<Scope, String> {
         let world = &self.world;
         let through = patiently(async || world.final_bars.through(world, steady(), None).await);
         let through = Timeframe::M1.open_of(through.await.map_err(|e| why(&e))?);
@@ -232,14 +232,14 @@ mod tests {
     async fn a_backfill_that_panics_has_failed_and_the_next_request_is_carried_out() {
         let (to, mut ends) = channel(2);
         let runs = Backfills::default();
-        runs.begin(&BackfillWord::default(), false).unwrap();
+        runs.begin(&BackfillRequest::default(), false).unwrap();
         let of = Panics(runs.clone(), to);
         let (actor, _) = Actor::spawn(None, work::Frame::<Panics>::new(), of).await.unwrap();
         ends.recv().await.unwrap();
         let view = runs.view();
         assert_eq!((view.run, view.state), (1, BackfillState::Failed));
         assert_eq!(view.error.as_deref(), Some("the backfill panicked: see the log"));
-        runs.begin(&BackfillWord::default(), false).unwrap();
+        runs.begin(&BackfillRequest::default(), false).unwrap();
         ends.recv().await.unwrap();
         let view = runs.view();
         assert_eq!((view.run, view.state, view.error), (2, BackfillState::Done, None));

@@ -32,7 +32,7 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::server::port::PortFile;
 use everwarm_venue::port::{Hours, VenueError};
 use everwarm_venue::{Ports, install_tls};
-use everwarm_views::backfill::{BackfillView, BackfillWord};
+use everwarm_views::backfill::{BackfillRequest, BackfillView};
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::memory::Memory;
@@ -54,20 +54,21 @@ const REPORT: Duration = Duration::from_millis(200);
 /// series that is not whole is in the result.
 pub fn run(
     config: &Config,
-    word: &BackfillWord,
+    request: &BackfillRequest,
     on_progress: &dyn Fn(&BackfillView),
 ) -> Result<BackfillView, Failure> {
-    checked(word)?;
+    checked(request)?;
     install_tls();
     let traded = match &config.venue {
         VenueSource::Simulated => Traded::simulated(config)?,
         VenueSource::Remote(remote) => Traded::at(config, remote),
     };
     identity::check(&config.data_dir, &traded.words)?;
-    let meter = Meter::of(BackfillView { request: word.clone(), ..BackfillView::default() });
+    let meter = Meter::of(BackfillView { request: request.clone(), ..BackfillView::default() });
     let job = Job { config, traded, meter };
-    runtime(1, "backfill")?
-        .block_on(async { if word.plan { job.plan().await } else { job.fetch(on_progress).await } })
+    runtime(1, "backfill")?.block_on(async {
+        if request.plan { job.plan().await } else { job.fetch(on_progress).await }
+    })
 }
 
 /// A backfill without a daemon.
@@ -230,16 +231,16 @@ impl Job<'_> {
     }
 
     async fn scope(&self, venue: &Venue, last: LastRun, through: UtcMs) -> Result<Scope, Failure> {
-        let (word, settings) = (self.meter.view().request, &self.traded.settings);
+        let (request, settings) = (self.meter.view().request, &self.traded.settings);
         let usage = |why: String| Failure::new(Exit::Usage, why);
         let mut traded = last.symbols;
         if traded.is_empty() {
             traded.extend(settings.universe.names.iter().copied());
         }
-        let by_rule = traded.is_empty() && word.symbols.is_empty();
+        let by_rule = traded.is_empty() && request.symbols.is_empty();
         let port = &venue.ports.venue;
-        let rules: Result<Vec<Instrument>, VenueError> = match (&word.symbols[..], venue.runs) {
-            ([], _) if !word.universe && !by_rule => Ok(Vec::new()),
+        let rules: Result<Vec<Instrument>, VenueError> = match (&request.symbols[..], venue.runs) {
+            ([], _) if !request.universe && !by_rule => Ok(Vec::new()),
             (_, true) => patiently(async || port.instruments(&[]).await).await,
             (_, false) => Ok(self.traded.rules.clone()),
         };
@@ -252,18 +253,18 @@ impl Job<'_> {
         }
         let capabilities = venue.ports.source.capabilities();
         let settled = &self.config.backfill;
-        let widths = supported(&word.timeframes, &settled.timeframes, capabilities.widths);
+        let widths = supported(&request.timeframes, &settled.timeframes, capabilities.widths);
         let hours = if venue.runs {
             patiently(async || port.hours().await).await.map_err(|e| unanswered(&e))?
         } else {
             Hours::default()
         };
         Ok(Scope {
-            bars: word.scope,
-            days: word.days.unwrap_or(settled.days),
+            bars: request.scope,
+            days: request.days.unwrap_or(settled.days),
             timeframes: widths.map_err(usage)?,
-            symbols: symbols(&word, &traded, rules, settings).map_err(usage)?,
-            force: word.force,
+            symbols: symbols(&request, &traded, rules, settings).map_err(usage)?,
+            force: request.force,
             through,
             sessions: hours.sessions.unwrap_or_default(),
             page: capabilities.page,

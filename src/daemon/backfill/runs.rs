@@ -7,7 +7,7 @@ use super::meter::Meter;
 use everwarm_config::Schedule;
 use everwarm_domain::time::UtcMs;
 use everwarm_views::backfill::{
-    BackfillScope, BackfillState, BackfillView, BackfillWord, DAYS_MAX, SYMBOLS_MAX,
+    BackfillRequest, BackfillScope, BackfillState, BackfillView, DAYS_MAX, SYMBOLS_MAX,
 };
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_words::text::thousands;
@@ -36,12 +36,16 @@ impl Backfills {
     ///
     /// # Errors
     /// Another one runs, or the request is too large.
-    pub fn begin(&self, word: &BackfillWord, scheduled: bool) -> Result<BackfillView, Failure> {
-        checked(word)?;
+    pub fn begin(
+        &self,
+        request: &BackfillRequest,
+        scheduled: bool,
+    ) -> Result<BackfillView, Failure> {
+        checked(request)?;
         let mut runs = self.locked();
         let before = runs.last.view();
         if before.run > 0 && !before.state.is_over() {
-            if before.request == *word {
+            if before.request == *request {
                 return Ok(before);
             }
             let (done, all) = (thousands(before.bars_done), thousands(before.bars));
@@ -53,7 +57,7 @@ impl Backfills {
         let view = BackfillView {
             run: before.run + 1,
             state: BackfillState::Waiting,
-            request: word.clone(),
+            request: request.clone(),
             scheduled,
             ..BackfillView::default()
         };
@@ -92,18 +96,18 @@ impl Backfills {
 ///
 /// # Errors
 /// It is too large, or names symbols in two ways.
-pub(super) fn checked(word: &BackfillWord) -> Result<(), Failure> {
+pub(super) fn checked(request: &BackfillRequest) -> Result<(), Failure> {
     let wrong = |text: String| Err(Failure::new(Exit::Usage, text));
-    if word.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+    if request.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
         return wrong(format!("days: give a number from 1 to {}", thousands(DAYS_MAX.into())));
     }
-    if word.symbols.len() > SYMBOLS_MAX {
+    if request.symbols.len() > SYMBOLS_MAX {
         return wrong(format!("symbols: at most {} are possible", thousands(SYMBOLS_MAX as u64)));
     }
-    if word.universe && !word.symbols.is_empty() {
+    if request.universe && !request.symbols.is_empty() {
         return wrong("symbols: name them, or ask for the universe, not both".to_owned());
     }
-    if word.scope == BackfillScope::Needs && (word.universe || word.force) {
+    if request.scope == BackfillScope::Needs && (request.universe || request.force) {
         return wrong("scope: needs are those of traded symbols, without universe or force".into());
     }
     Ok(())
@@ -113,22 +117,22 @@ pub(super) fn checked(word: &BackfillWord) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn word(days: u32) -> BackfillWord {
-        BackfillWord { days: Some(days), ..BackfillWord::default() }
+    fn request(days: u32) -> BackfillRequest {
+        BackfillRequest { days: Some(days), ..BackfillRequest::default() }
     }
 
     #[test]
     fn one_backfill_runs_and_the_same_request_follows_it() {
         let runs = Backfills::default();
         assert!(runs.asked().is_none() && runs.view().state == BackfillState::None);
-        let first = runs.begin(&word(10), false).unwrap();
+        let first = runs.begin(&request(10), false).unwrap();
         assert_eq!((first.run, first.state), (1, BackfillState::Waiting));
-        assert_eq!(runs.begin(&word(10), false).unwrap().run, 1);
-        let other = runs.begin(&word(20), false).unwrap_err();
+        assert_eq!(runs.begin(&request(10), false).unwrap().run, 1);
+        let other = runs.begin(&request(20), false).unwrap_err();
         assert_eq!(other.exit, Exit::Refused);
         runs.asked().unwrap().change(|view| view.state = BackfillState::Done);
         assert!(runs.asked().is_none());
-        assert_eq!(runs.begin(&word(20), true).unwrap().run, 2);
+        assert_eq!(runs.begin(&request(20), true).unwrap().run, 2);
     }
 
     #[test]
@@ -150,10 +154,10 @@ mod tests {
     fn a_request_without_bounds_is_refused() {
         let runs = Backfills::default();
         for days in [0, DAYS_MAX + 1, u32::MAX] {
-            assert_eq!(runs.begin(&word(days), false).unwrap_err().exit, Exit::Usage);
+            assert_eq!(runs.begin(&request(days), false).unwrap_err().exit, Exit::Usage);
         }
         let symbols = vec![everwarm_domain::id::Symbol::named("AAA").unwrap(); SYMBOLS_MAX + 1];
-        let many = BackfillWord { symbols, ..BackfillWord::default() };
+        let many = BackfillRequest { symbols, ..BackfillRequest::default() };
         assert!(runs.begin(&many, false).is_err());
     }
 }

@@ -7,7 +7,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::settings::Settings;
 use everwarm_edge::world::World;
 use everwarm_venue::port::VenueError;
-use everwarm_views::backfill::BackfillWord;
+use everwarm_views::backfill::BackfillRequest;
 use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::known_symbols::meant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 ///
 /// # Errors
 /// One of them is unknown at the venue.
-pub fn check(world: &World, request: &BackfillWord) -> Result<(), Failure> {
+pub fn check(world: &World, request: &BackfillRequest) -> Result<(), Failure> {
     if request.symbols.is_empty() {
         return Ok(());
     }
@@ -48,7 +48,7 @@ fn known(given: &[Symbol], rules: &[Instrument]) -> Result<(), String> {
 /// # Errors
 /// The venue lacks a symbol, or there is none.
 pub(super) fn symbols(
-    request: &BackfillWord,
+    request: &BackfillRequest,
     traded: &BTreeSet<Symbol>,
     mut rules: Vec<Instrument>,
     settings: &Settings,
@@ -85,25 +85,25 @@ mod tests {
         let names: Vec<Symbol> = all.iter().map(|rule| rule.symbol).collect();
         let traded = BTreeSet::from([names[1]]);
         let settings = Settings::default();
-        let of = |word: &BackfillWord| symbols(word, &traded, all.clone(), &settings);
-        let word = BackfillWord::default();
-        assert_eq!(of(&word), Ok(BTreeMap::from([(names[1], true)])));
-        let universe = BackfillWord { universe: true, ..word.clone() };
+        let of = |request: &BackfillRequest| symbols(request, &traded, all.clone(), &settings);
+        let request = BackfillRequest::default();
+        assert_eq!(of(&request), Ok(BTreeMap::from([(names[1], true)])));
+        let universe = BackfillRequest { universe: true, ..request.clone() };
         let found = of(&universe).unwrap();
         assert_eq!(found.keys().copied().collect::<Vec<_>>(), names);
         assert_eq!(found.values().filter(|traded| **traded).count(), 1);
-        let one = BackfillWord { symbols: vec![names[0]], ..word.clone() };
+        let one = BackfillRequest { symbols: vec![names[0]], ..request.clone() };
         assert_eq!(of(&one), Ok(BTreeMap::from([(names[0], false)])));
         let unknown = |name: &str| {
             let symbols = vec![names[1], Symbol::named(name).unwrap()];
-            of(&BackfillWord { symbols, ..word.clone() }).unwrap_err()
+            of(&BackfillRequest { symbols, ..request.clone() }).unwrap_err()
         };
         assert_eq!(unknown("NOPE"), "symbols: NOPE is unknown at the venue");
         let misspelt = &names[0].as_str()[1..];
         let meant =
             format!("symbols: {misspelt} is unknown at the venue; did you mean {}?", names[0]);
         assert_eq!(unknown(misspelt), meant);
-        let none = symbols(&word, &BTreeSet::new(), Vec::new(), &settings).unwrap_err();
+        let none = symbols(&request, &BTreeSet::new(), Vec::new(), &settings).unwrap_err();
         assert!(none.contains("--universe"), "{none}");
     }
 }

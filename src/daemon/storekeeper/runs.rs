@@ -4,7 +4,7 @@
 //! one that continues.
 
 use everwarm_views::exit::{Exit, Failure};
-use everwarm_views::storage::{RetainRunView, RetainState, RetainView, RetainWord};
+use everwarm_views::storage::{RetainRequest, RetainRunView, RetainState, RetainView};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Most days that a request can name.
@@ -25,27 +25,27 @@ impl Retains {
     ///
     /// # Errors
     /// Another one runs, or its days are out of range.
-    pub fn begin(&self, word: &RetainWord) -> Result<RetainRunView, Failure> {
-        if word.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+    pub fn begin(&self, request: &RetainRequest) -> Result<RetainRunView, Failure> {
+        if request.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
             let text = "days: give a number from 1 to 36,500";
             return Err(Failure::new(Exit::Usage, text));
         }
         let mut last = self.locked();
         if last.state == RetainState::Running {
-            if last.request == *word {
+            if last.request == *request {
                 return Ok(last.clone());
             }
             let text = "another such request runs; wait until it ends";
             return Err(Failure::new(Exit::Refused, text));
         }
-        let (run, request) = (last.run + 1, word.clone());
+        let (run, request) = (last.run + 1, request.clone());
         let state = RetainState::Running;
         *last = RetainRunView { run, state, request, ..RetainRunView::default() };
         Ok(last.clone())
     }
 
     /// The request to carry out; none: there is none.
-    pub(super) fn asked(&self) -> Option<RetainWord> {
+    pub(super) fn asked(&self) -> Option<RetainRequest> {
         let last = self.locked();
         (last.state == RetainState::Running).then(|| last.request.clone())
     }
@@ -77,23 +77,23 @@ impl Retains {
 mod tests {
     use super::*;
 
-    fn word(days: i64) -> RetainWord {
-        RetainWord { days: Some(days), dry_run: false }
+    fn request(days: i64) -> RetainRequest {
+        RetainRequest { days: Some(days), dry_run: false }
     }
 
     #[test]
     fn one_request_runs_and_an_interrupted_one_is_done_again() {
         let runs = Retains::default();
         assert_eq!(runs.asked(), None);
-        assert_eq!(runs.begin(&word(0)).unwrap_err().exit, Exit::Usage);
-        assert_eq!(runs.begin(&word(7)).unwrap().run, 1);
-        assert_eq!(runs.begin(&word(7)).unwrap().run, 1);
-        assert_eq!(runs.begin(&word(8)).unwrap_err().exit, Exit::Refused);
+        assert_eq!(runs.begin(&request(0)).unwrap_err().exit, Exit::Usage);
+        assert_eq!(runs.begin(&request(7)).unwrap().run, 1);
+        assert_eq!(runs.begin(&request(7)).unwrap().run, 1);
+        assert_eq!(runs.begin(&request(8)).unwrap_err().exit, Exit::Refused);
         runs.end(Err(Failure::new(Exit::Interrupted, "the daemon ends")));
-        assert_eq!(runs.asked(), Some(word(7)));
+        assert_eq!(runs.asked(), Some(request(7)));
         runs.end(Ok(RetainView::default()));
         assert_eq!((runs.asked(), runs.view().state), (None, RetainState::Done));
-        assert_eq!(runs.begin(&word(7)).unwrap().run, 2);
+        assert_eq!(runs.begin(&request(7)).unwrap().run, 2);
         runs.end(Err(Failure::new(Exit::Problems, "facts differ")));
         let view = runs.view();
         assert_eq!((view.state, view.differs, view.removed), (RetainState::Failed, true, None));
