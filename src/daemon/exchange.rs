@@ -38,7 +38,8 @@ pub fn run(config: SimConfig) -> Result<Exit, Failure> {
         let (market, setup) = played(config.protocol, &config.market)?;
         (Ticking::when(config.ticks, market, setup.seed), setup)
     };
-    let setup = InitialBooks { protocol: config.protocol, ..setup };
+    let (protocol, fractions) = (config.protocol, config.fractions);
+    let setup = InitialBooks { protocol, fractions, ..setup };
     let pace = match config.market.pace {
         Pace::Lockstep => everwarm_sim::Pace::Lockstep,
         Pace::Times(factor) => everwarm_sim::Pace::Times(factor),

@@ -1,4 +1,5 @@
-"""alpaca-py drives the simulated exchange: trading, bars, both streams, and what it refuses.
+"""alpaca-py drives the simulated exchange: all kinds of orders, bars, both streams, and what it
+refuses.
 
     everwarm sim --protocol alpaca      its port: port.json in its folder
     with_alpaca.py PATH_OF_EVERWARM     this script starts an exchange of its own
@@ -6,6 +7,7 @@
 
 import queue
 import threading
+import time
 from uuid import UUID
 
 from alpaca.common.exceptions import APIError
@@ -19,14 +21,26 @@ from alpaca.data.requests import (
 )
 from alpaca.data.timeframe import TimeFrame
 from alpaca.trading.client import TradingClient
-from alpaca.trading.enums import OrderSide, OrderStatus, QueryOrderStatus, TimeInForce
+from alpaca.trading.enums import (
+    OrderClass,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    QueryOrderStatus,
+    TimeInForce,
+)
 from alpaca.trading.requests import (
     GetAssetsRequest,
     GetCalendarRequest,
+    GetOrderByIdRequest,
     GetOrdersRequest,
     LimitOrderRequest,
     MarketOrderRequest,
+    ReplaceOrderRequest,
+    StopLossRequest,
     StopOrderRequest,
+    TakeProfitRequest,
+    TrailingStopOrderRequest,
 )
 from alpaca.trading.stream import TradingStream
 from kit import KEY, SECRET, Exchange, binary, expect, refused
@@ -203,6 +217,152 @@ def resting_orders(trading, updates, price):
     expect("no open order", trading.get_orders(filter) == [])
 
 
+def with_legs(trading, order):
+    """An order as it is now, with its legs inside."""
+    return trading.get_order_by_id(order.id, GetOrderByIdRequest(nested=True))
+
+
+def states(order):
+    return [order.status] + [leg.status for leg in order.legs or []]
+
+
+def replaced_orders(trading, updates, price):
+    old = trading.submit_order(
+        LimitOrderRequest(
+            symbol=SYMBOL,
+            qty=5,
+            side=OrderSide.BUY,
+            limit_price=round(price * 0.5, 2),
+            time_in_force=TimeInForce.DAY,
+            client_order_id="before",
+        )
+    )
+    updates.next("an order to replace", ended("before", "new"))
+    higher = round(price * 0.6, 2)
+    changes = ReplaceOrderRequest(limit_price=higher, qty=4, client_order_id="after")
+    new = trading.replace_order_by_id(old.id, changes)
+    expect("it has a new id", new.replaces == old.id and new.id != old.id, new)
+    expect("and new terms", float(new.limit_price) == higher and float(new.qty) == 4, new)
+    gone = updates.next("the former is replaced", ended("before", "replaced"))
+    expect("by the new one", gone.order.replaced_by == new.id, gone)
+    updates.next("which is new", ended("after", "new"))
+    former = trading.get_order_by_id(old.id)
+    expect("its status", former.status == OrderStatus.REPLACED, former)
+    again = lambda: trading.replace_order_by_id(old.id, ReplaceOrderRequest(qty=1))
+    refusal("a second replacement", 422, 42210000, again)
+    same = lambda: trading.replace_order_by_id(new.id, ReplaceOrderRequest(qty=4))
+    refusal("one that changes nothing", 422, 42210000, same)
+    trading.cancel_order_by_id(new.id)
+    updates.next("the new one is cancelled", ended("after", "canceled"))
+
+
+def brackets(trading, updates, price):
+    entry = {"symbol": SYMBOL, "qty": 5, "side": OrderSide.BUY, "time_in_force": TimeInForce.GTC}
+    profit = TakeProfitRequest(limit_price=round(price * 2, 2))
+    loss = StopLossRequest(stop_price=round(price * 0.5, 2))
+    waiting = trading.submit_order(
+        LimitOrderRequest(
+            limit_price=round(price * 0.6, 2),
+            order_class=OrderClass.BRACKET,
+            take_profit=profit,
+            stop_loss=loss,
+            client_order_id="waiting",
+            **entry,
+        )
+    )
+    expect("bracket", waiting.order_class == OrderClass.BRACKET, waiting)
+    kinds = [leg.type for leg in waiting.legs]
+    expect("its legs", kinds == [OrderType.LIMIT, OrderType.STOP], waiting)
+    held = states(with_legs(trading, waiting))
+    expect("they wait", held == [OrderStatus.NEW, OrderStatus.HELD, OrderStatus.HELD], held)
+    trading.cancel_order_by_id(waiting.id)
+    updates.next("the entry is cancelled", ended("waiting", "canceled"))
+    left = states(with_legs(trading, waiting))
+    expect("with its legs", left == [OrderStatus.CANCELED] * 3, left)
+
+    filled = trading.submit_order(
+        MarketOrderRequest(
+            order_class=OrderClass.BRACKET,
+            take_profit=profit,
+            stop_loss=loss,
+            client_order_id="bracket",
+            **entry,
+        )
+    )
+    updates.next("the entry is filled", ended("bracket", "fill"))
+    now = with_legs(trading, filled)
+    working = [OrderStatus.FILLED, OrderStatus.NEW, OrderStatus.HELD]
+    expect("its legs work", states(now) == working, now)
+    change = ReplaceOrderRequest(stop_price=round(price * 0.55, 2))
+    stop = trading.replace_order_by_id(now.legs[1].id, change)
+    now = with_legs(trading, filled)
+    expect("its stop is replaced", now.legs[1].id == stop.id, now)
+    trading.cancel_order_by_id(stop.id)
+    left = states(with_legs(trading, filled))
+    expect("a cancel ends both", left[1:] == [OrderStatus.CANCELED] * 2, left)
+
+    oto = trading.submit_order(
+        MarketOrderRequest(
+            order_class=OrderClass.OTO, stop_loss=loss, client_order_id="oto", **entry
+        )
+    )
+    updates.next("oto", ended("oto", "fill"))
+    expect("its stop works", states(with_legs(trading, oto))[1:] == [OrderStatus.NEW], oto)
+    trading.cancel_order_by_id(oto.legs[0].id)
+
+
+def trailing_stop(trading, updates):
+    order = trading.submit_order(
+        TrailingStopOrderRequest(
+            symbol=SYMBOL,
+            qty=10,
+            side=OrderSide.SELL,
+            time_in_force=TimeInForce.GTC,
+            trail_percent=50,
+            client_order_id="trail",
+        )
+    )
+    updates.next("trailing stop", ended("trail", "new"))
+    best = float(order.hwm)
+    expect("it follows", abs(float(order.stop_price) - best / 2) < 0.011, order)
+    later = trading.get_order_by_id(order.id)
+    expect("never back", float(later.hwm) >= best, later)
+    nearer = trading.replace_order_by_id(order.id, ReplaceOrderRequest(trail=40))
+    expect("a nearer trail", float(nearer.trail_percent) == 40, nearer)
+    expect("from the best price", float(nearer.hwm) >= best, nearer)
+    trading.cancel_order_by_id(nearer.id)
+
+
+def fractions(trading):
+    terms = {"symbol": SYMBOL, "side": OrderSide.BUY, "time_in_force": TimeInForce.DAY}
+    expect("fractionable", trading.get_asset(SYMBOL).fractionable)
+    order = trading.submit_order(MarketOrderRequest(notional=250.5, **terms))
+    expect("an amount in dollars", float(order.notional) == 250.5 and order.qty is None, order)
+    part = trading.submit_order(MarketOrderRequest(qty=0.25, **terms))
+    expect("a part of a share", float(part.qty) == 0.25, part)
+    done = trading.get_order_by_id(order.id)
+    bought = float(done.filled_qty)
+    expect("it is filled", done.status == OrderStatus.FILLED and bought > 0, done)
+    paid = bought * float(done.filled_avg_price)
+    expect("for that amount", 250.49 < paid < 250.501, paid)
+
+    def bracket():
+        legs = {
+            "take_profit": TakeProfitRequest(limit_price=10_000),
+            "stop_loss": StopLossRequest(stop_price=1),
+        }
+        request = MarketOrderRequest(qty=0.5, order_class=OrderClass.BRACKET, **legs, **terms)
+        return trading.submit_order(request)
+
+    only = refusal("a part in a bracket", 422, 42210000, bracket)
+    expect("in words", only.message == "fractional orders must be simple orders", only)
+    long = terms | {"qty": 0.5, "time_in_force": TimeInForce.GTC}
+    only = refusal(
+        "a part for long", 422, 42210000, lambda: trading.submit_order(MarketOrderRequest(**long))
+    )
+    expect("in words", only.message == "fractional orders must be DAY orders", only)
+
+
 def refusals(exchange, trading):
     def place(**more):
         order = {"symbol": SYMBOL, "qty": 1, "side": OrderSide.BUY, "time_in_force": "day"}
@@ -236,6 +396,20 @@ with Exchange(
     price = market_data(data, bars)
     market_order(trading, orders, cash)
     resting_orders(trading, orders, price)
+    replaced_orders(trading, orders, price)
+    brackets(trading, orders, price)
+    trailing_stop(trading, orders)
     refusals(running, trading)
     for listener in (bars, orders):
         listener.stop()
+
+with Exchange(
+    binary(), "--protocol", "alpaca", "--fractions", pace="60x", symbols="AAPL,MSFT"
+) as running:
+    trading = TradingClient(KEY, SECRET, paper=True, url_override=running.rest)
+    # It opens after five minutes of the market.
+    deadline = time.monotonic() + PATIENCE
+    while not trading.get_clock().is_open:
+        expect("the market opens", time.monotonic() < deadline)
+        time.sleep(0.5)
+    fractions(trading)

@@ -27,6 +27,8 @@ pub struct SimConfig {
     pub idle_exit: Option<Duration>,
     /// Whether it spreads the trades of a minute over the minute.
     pub ticks: bool,
+    /// Whether fractions of a share are traded.
+    pub fractions: bool,
 }
 
 /// When the trades of a minute are spread over it.
@@ -63,6 +65,10 @@ pub struct Args {
     /// Protocol of the exchange. alpaca: whole shares, paid in USD, without commission.
     #[arg(long, value_name = "PROTOCOL", default_value_t, value_parser = protocols())]
     protocol: Protocol,
+    /// Trade fractions of a share and amounts in dollars, in a fresh exchange. Needs --protocol
+    /// alpaca.
+    #[arg(long)]
+    fractions: bool,
     /// Spread 60 trades of each symbol over every minute. Otherwise four trades happen at its end.
     /// auto: at the pace real only.
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
@@ -111,6 +117,9 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
     if let Some(steer) = &args.steer {
         return faults::run(steer, printer);
     }
+    if args.fractions && !args.protocol.trades_shares() {
+        return Err(Failure::new(Exit::Usage, "--fractions: needs --protocol alpaca"));
+    }
     let mut given = args.market.given();
     put(&mut given, "daemon.log", "--log", args.log.clone());
     // This process is the simulated exchange, whatever venue the daemon's file names.
@@ -128,5 +137,6 @@ pub fn run(args: &Args, core: &Core, printer: Printer) -> Result<Exit, Failure> 
         market: config.market,
         idle_exit: (args.idle_exit > 0).then(|| Duration::from_secs(args.idle_exit)),
         ticks,
+        fractions: args.fractions,
     })
 }

@@ -97,6 +97,8 @@ pub enum Method {
     Post,
     /// Cancels.
     Delete,
+    /// Replaces.
+    Patch,
 }
 
 /// One request. All parameters are in the address, exactly as signed.
@@ -181,6 +183,7 @@ impl Http {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Delete => reqwest::Method::DELETE,
+            Method::Patch => reqwest::Method::PATCH,
         };
         let mut builder = self.client.request(method, request.url).timeout(request.timeout);
         for (header, key) in request.keys {

@@ -24,7 +24,7 @@ const CLOSED: UtcMs = OPEN + 330 * MINUTE;
 /// How fast time passes.
 const FACTOR: u32 = 60;
 /// Steps that need an open market.
-const AT_HOURS: [&str; 9] = [
+const AT_HOURS: [&str; 10] = [
     "bar-event",
     "cancel-filled",
     "fills",
@@ -32,6 +32,7 @@ const AT_HOURS: [&str; 9] = [
     "market-buy",
     "market-sale",
     "position",
+    "replace",
     "stop-limit-sale",
     "stop-sale",
 ];

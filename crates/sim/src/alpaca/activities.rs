@@ -93,7 +93,7 @@ fn row(order: &Order, trade: &Trade, exchange: &Exchange) -> Value {
         "price": number(trade.price), "qty": number(trade.quantity),
         "side": orders::side(if trade.buyer { Side::Buy } else { Side::Sell }),
         "symbol": order.symbol.as_str(), "leaves_qty": number(rest), "cum_qty": number(filled),
-        "order_id": ids::order(order.id), "order_status": orders::status(order),
+        "order_id": ids::order(order.id), "order_status": orders::status(exchange, order),
         "execution_id": ids::execution(trade.execution),
     })
 }

@@ -21,6 +21,8 @@ pub struct Trading {
     pub open: bool,
     /// Close of the current session, or of the next one. [`UtcMs::MAX`]: not known, or never.
     pub close: UtcMs,
+    /// Open of the next session. None: not known, or there are no sessions.
+    pub next_open: Option<UtcMs>,
 }
 
 impl Trading {
@@ -28,11 +30,11 @@ impl Trading {
     #[must_use]
     pub fn at(sessions: Option<&Sessions>, now: UtcMs) -> Trading {
         let Some(sessions) = sessions.filter(|sessions| sessions.covers(now)) else {
-            return Trading { open: true, close: UtcMs::MAX };
+            return Trading { open: true, close: UtcMs::MAX, next_open: None };
         };
-        let session = sessions.at(now);
-        let close = session.or_else(|| next(sessions, now)).map(|session| session.close);
-        Trading { open: session.is_some(), close: close.unwrap_or(UtcMs::MAX) }
+        let (session, next) = (sessions.at(now), next(sessions, now));
+        let close = session.or(next).map_or(UtcMs::MAX, |session| session.close);
+        Trading { open: session.is_some(), close, next_open: next.map(|session| session.open) }
     }
 }
 

@@ -14,10 +14,16 @@ const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 /// Price step of cheaper shares.
 const FINE: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
 
-/// Turns the instruments of new books into shares: whole quantities, paid in USD, with the
-/// price steps of the protocol. Each symbol is an asset of its own.
+/// Decimals of a number of shares, where fractions of a share are traded.
+pub const FRACTION_DECIMALS: u32 = 9;
+/// The smallest fraction of a share.
+const FRACTION: Decimal = Decimal::from_parts(1, 0, 0, false, FRACTION_DECIMALS);
+
+/// Turns the instruments of new books into shares, paid in USD, with the price steps of the
+/// protocol. Each symbol is an asset of its own. Quantities are whole, or with `fractions` have up
+/// to nine decimals.
 #[must_use]
-pub fn of_shares(mut opened: Opened) -> Opened {
+pub fn of_shares(mut opened: Opened, fractions: bool) -> Opened {
     let balances = std::mem::take(&mut opened.balances);
     let all = opened.instruments.clone();
     opened.balances = held(&all, &balances);
@@ -30,6 +36,9 @@ pub fn of_shares(mut opened: Opened) -> Opened {
     for rules in &mut opened.instruments {
         let cheap = prices.get(&rules.symbol).is_some_and(|price| *price < Decimal::ONE);
         share(rules, if cheap { FINE } else { CENT });
+        if fractions {
+            (rules.lot_size, rules.min_quantity) = (FRACTION, FRACTION);
+        }
     }
     opened
 }
@@ -53,7 +62,14 @@ fn held(
 /// Whether an instrument is a share, as new books have it.
 #[must_use]
 pub fn is_share(rules: &Instrument) -> bool {
-    rules.quote == USD && rules.base == rules.symbol.as_str() && rules.lot_size.fract().is_zero()
+    let steps = rules.lot_size.fract().is_zero() || is_fractionable(rules);
+    rules.quote == USD && rules.base == rules.symbol.as_str() && steps
+}
+
+/// Whether fractions of a share are traded.
+#[must_use]
+pub fn is_fractionable(rules: &Instrument) -> bool {
+    rules.lot_size == FRACTION
 }
 
 fn share(rules: &mut Instrument, tick: Decimal) {

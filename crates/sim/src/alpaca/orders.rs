@@ -2,8 +2,9 @@
 
 use super::error::not_found;
 use super::query::{Direction, Query};
+use super::roles::{self, Role, role};
 use super::{ids, number, times};
-use crate::exchange::{Exchange, Lifetime, Order, OrderKind, OrderList, Status, TimeInForce};
+use crate::exchange::{Distance, Exchange, Lifetime, Order, OrderKind, Status, TimeInForce};
 use crate::wire::error::ApiError;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
@@ -17,35 +18,24 @@ const ROWS: usize = 50;
 /// Decimals of an average price.
 const DECIMALS: u32 = 9;
 
-/// An order that pairs with another one: the limit order is the parent, the stop order its leg.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    Alone,
-    Parent,
-    Leg,
-}
-
-fn role(order: &Order) -> Role {
-    match (order.list, order.kind.stop()) {
-        (None, _) => Role::Alone,
-        (Some(_), None) => Role::Parent,
-        (Some(_), Some(_)) => Role::Leg,
-    }
-}
-
 /// The status of an order. What ends without a cancel is expired at the end of its day, and
 /// otherwise cancelled.
 #[must_use]
-pub fn status(order: &Order) -> &'static str {
-    let held = role(order) == Role::Leg && order.waits();
+pub fn status(exchange: &Exchange, order: &Order) -> &'static str {
     match order.status {
-        Status::New if !held => "new",
+        _ if replaced_by(order).is_some() => "replaced",
+        Status::New if !roles::is_held(exchange, order) => "new",
         Status::New | Status::PendingNew => "held",
         Status::PartiallyFilled => "partially_filled",
         Status::Filled => "filled",
         Status::Expired if has_expired(order) => "expired",
         Status::Canceled | Status::Expired => "canceled",
     }
+}
+
+/// The venue's id of the order that took the place of this one.
+fn replaced_by(order: &Order) -> Option<u64> {
+    order.terms?.replaced_by
 }
 
 /// Whether an ended order ended at the end of its day.
@@ -63,8 +53,9 @@ pub const fn side(side: Side) -> &'static str {
     }
 }
 
-const fn kind(kind: &OrderKind) -> &'static str {
-    match kind {
+fn kind(order: &Order) -> &'static str {
+    match &order.kind {
+        OrderKind::Stop(_) if order.trail().is_some() => "trailing_stop",
         OrderKind::Market(_) => "market",
         OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } => "limit",
         OrderKind::Stop(stop) if stop.limit.is_some() => "stop_limit",
@@ -78,20 +69,29 @@ fn lifetime(order: &Order) -> &'static str {
         TimeInForce::Ioc => Lifetime::Ioc,
         TimeInForce::Fok => Lifetime::Fok,
     };
-    match order.terms.map_or(usual, |terms| terms.lifetime) {
+    lifetime_name(order.terms.map_or(usual, |terms| terms.lifetime))
+}
+
+/// The time in force, as the protocol names it.
+#[must_use]
+pub const fn lifetime_name(lifetime: Lifetime) -> &'static str {
+    match lifetime {
         Lifetime::Day => "day",
         Lifetime::Gtc => "gtc",
         Lifetime::Ioc => "ioc",
         Lifetime::Fok => "fok",
+        Lifetime::Opg => "opg",
+        Lifetime::Cls => "cls",
     }
 }
 
 /// An order as it was when it was accepted.
 #[must_use]
-pub fn accepted(order: &Order) -> Order {
-    let waits = order.kind.stop().is_some();
+pub fn accepted(exchange: &Exchange, order: &Order) -> Order {
+    let held = roles::began_held(exchange, order);
+    let waits = held || order.kind.stop().is_some();
     Order {
-        status: Status::New,
+        status: if held { Status::PendingNew } else { Status::New },
         executed: Decimal::ZERO,
         executed_quote: Decimal::ZERO,
         updated: order.time,
@@ -101,54 +101,67 @@ pub fn accepted(order: &Order) -> Order {
     }
 }
 
+/// An order when it entered the market, or began to wait for its stop.
+#[must_use]
+pub fn activated(order: &Order, at: UtcMs) -> Order {
+    let waits = order.kind.stop().is_some();
+    Order {
+        status: Status::New,
+        executed: Decimal::ZERO,
+        executed_quote: Decimal::ZERO,
+        updated: at,
+        working: (!waits).then_some(at),
+        ..order.clone()
+    }
+}
+
 /// An order. A parent with `legs` contains its legs.
 #[must_use]
-pub fn json(order: &Order, legs: Option<&[Value]>) -> Value {
+pub fn json(exchange: &Exchange, order: &Order, legs: Option<&[Value]>) -> Value {
     let at = |wanted: bool| wanted.then(|| times::utc(order.updated));
     let price = |price: Option<Decimal>| price.map(number);
     let average = order.executed_quote.checked_div(order.executed);
     let average = average.map(|average| number(average.round_dp(DECIMALS)));
-    let status = status(order);
+    let status = status(exchange, order);
     let (id, time) = (ids::order(order.id), times::utc(order.time));
-    let kind = kind(&order.kind);
+    let (kind, class) = (kind(order), roles::class(exchange, order));
+    let terms = order.terms;
+    let notional = terms.and_then(|terms| terms.notional);
+    let (trail_price, trail_percent) = match order.trail().map(|trail| trail.distance) {
+        None => (None, None),
+        Some(Distance::Price(price)) => (Some(number(price)), None),
+        Some(Distance::Percent(share)) => (None, Some(number(share))),
+    };
+    let (replaces, replaced_by) = (terms.and_then(|terms| terms.replaces), replaced_by(order));
     json!({
         "id": id, "client_order_id": order.client_id,
         "created_at": time, "submitted_at": time, "updated_at": times::utc(order.updated),
         "filled_at": at(status == "filled"), "expired_at": at(status == "expired"),
-        "canceled_at": at(status == "canceled"), "failed_at": null, "replaced_at": null,
-        "replaced_by": null, "replaces": null,
+        "canceled_at": at(status == "canceled"), "failed_at": null,
+        "replaced_at": at(status == "replaced"),
+        "replaced_by": replaced_by.map(ids::order), "replaces": replaces.map(ids::order),
         "asset_id": ids::asset(order.symbol), "symbol": order.symbol.as_str(),
-        "asset_class": "us_equity", "notional": null, "qty": number(order.quantity),
+        "asset_class": "us_equity", "notional": price(notional),
+        "qty": notional.is_none().then(|| number(order.quantity)),
         "filled_qty": number(order.executed), "filled_avg_price": average,
-        "order_class": if role(order) == Role::Alone { "" } else { "oco" },
-        "order_type": kind, "type": kind, "side": side(order.side),
+        "order_class": class, "order_type": kind, "type": kind, "side": side(order.side),
         "time_in_force": lifetime(order), "limit_price": price(order.limit()),
         "stop_price": price(order.kind.stop().map(|stop| stop.at)), "status": status,
-        "extended_hours": false, "legs": legs, "trail_percent": null, "trail_price": null,
-        "hwm": null, "position_intent": match order.side {
+        "extended_hours": false, "legs": legs, "trail_percent": trail_percent,
+        "trail_price": trail_price, "hwm": price(order.trail().map(|trail| trail.best)),
+        "position_intent": match order.side {
             Side::Buy => "buy_to_open",
             Side::Sell => "sell_to_close",
         },
     })
 }
 
-/// The other orders of an order's list.
-fn others<'a>(exchange: &'a Exchange, order: &Order) -> Vec<&'a Order> {
-    let list: Option<&OrderList> = order.list.and_then(|list| exchange.list(list));
-    let ids = list.map(|list| list.orders.as_slice()).unwrap_or_default();
-    let others = ids.iter().filter(|id| **id != order.id);
-    others.filter_map(|id| exchange.order(*id)).collect()
-}
-
 /// An order with its legs inside.
 #[must_use]
 pub fn nested(exchange: &Exchange, order: &Order, show: impl Fn(&Order) -> Order) -> Value {
-    let legs: Vec<Value> = if role(order) == Role::Parent {
-        others(exchange, order).into_iter().map(|leg| json(&show(leg), None)).collect()
-    } else {
-        Vec::new()
-    };
-    json(&show(order), Some(&legs[..]).filter(|legs| !legs.is_empty()))
+    let leg = |leg: &Order| json(exchange, &show(leg), None);
+    let legs: Vec<Value> = roles::legs(exchange, order).into_iter().map(leg).collect();
+    json(exchange, &show(order), Some(&legs[..]).filter(|legs| !legs.is_empty()))
 }
 
 /// The order that a request names by the venue's id.
@@ -170,7 +183,7 @@ pub fn by_id(exchange: &Exchange, id: &str, query: Query<'_>) -> Result<Value, A
 }
 
 fn one(exchange: &Exchange, order: &Order, with_legs: bool) -> Value {
-    if with_legs { nested(exchange, order, Order::clone) } else { json(order, None) }
+    if with_legs { nested(exchange, order, Order::clone) } else { json(exchange, order, None) }
 }
 
 /// The response about the order with a client's id.
@@ -209,13 +222,17 @@ pub fn list(exchange: &Exchange, query: Query<'_>) -> Result<Value, ApiError> {
     let with_legs = query.flag("nested")?;
     let direction = query.direction("direction", Direction::Descending)?;
     let sides = query.text("side");
+    let has_state = |order: &Order| match wanted {
+        Wanted::Open => order.status.is_open(),
+        Wanted::Closed => !order.status.is_open(),
+        Wanted::All => true,
+    };
     let is_wanted = |order: &&Order| {
-        let state = match wanted {
-            Wanted::Open => order.status.is_open(),
-            Wanted::Closed => !order.status.is_open(),
-            Wanted::All => true,
-        };
-        let inside = with_legs && role(order) == Role::Leg;
+        let state = has_state(order);
+        // A leg is a row of its own where its parent is none.
+        let inside = with_legs
+            && role(exchange, order) == Role::Leg
+            && roles::parent(exchange, order).is_some_and(has_state);
         let time: UtcMs = order.time;
         state
             && !inside

@@ -4,15 +4,20 @@ use super::calendar::Trading;
 use super::error::{forbidden, invalid, not_unique, refused};
 use super::new_order::{self, Form, Wanted};
 use super::orders;
+use super::roles::{Role, role};
 use crate::exchange::{
-    Cancel, CancelMany, Exchange, Lifetime, Many, NewList, NewOrder, Order, SimFact, Target, Terms,
+    Amount, Cancel, CancelMany, Exchange, Lifetime, ListKind, Many, NewList, NewOrder, Order,
+    OrderKind, SimFact, Target, Terms,
 };
 use crate::server::request_queue::Desk;
 use crate::wire::error::ApiError;
 use crate::wire::sign::When;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::time::UtcMs;
+use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::{Value, json};
+
+/// How long before the close of a session an order for its last trade is refused, milliseconds.
+const BEFORE_CLOSE: UtcMs = 10 * MINUTE;
 
 /// Places an order. The response shows it as it was accepted; messages and queries show its fills.
 ///
@@ -45,11 +50,45 @@ fn placed(exchange: &Exchange, facts: &[SimFact]) -> Option<Value> {
         let SimFact::Accepted(accepted) = fact else { return None };
         exchange.order(accepted.order)
     });
-    let is_parent = |order: &&Order| order.list.is_none() || order.kind.stop().is_none();
+    let is_parent = |order: &&Order| role(exchange, order) != Role::Leg;
     let order = accepted.into_iter().find(is_parent)?;
-    let mut shown = orders::nested(exchange, order, orders::accepted);
+    let mut shown = orders::nested(exchange, order, |order| orders::accepted(exchange, order));
     shown["status"] = "accepted".into();
     Some(shown)
+}
+
+/// From when to when an order with this time in force works.
+///
+/// # Errors
+/// It is not accepted now.
+pub fn span(lifetime: Lifetime, now: UtcMs, trading: Trading) -> Result<(UtcMs, UtcMs), ApiError> {
+    let only = |when: &str| {
+        let name = orders::lifetime_name(lifetime);
+        forbidden(format!("{name} orders are accepted {when} only"))
+    };
+    let no_sessions =
+        || invalid("time_in_force must be day, gtc, ioc or fok: this market has no sessions");
+    match lifetime {
+        Lifetime::Day => Ok((0, trading.close)),
+        Lifetime::Gtc => Ok((0, UtcMs::MAX)),
+        Lifetime::Ioc | Lifetime::Fok if trading.open => Ok((0, UtcMs::MAX)),
+        Lifetime::Ioc | Lifetime::Fok => Err(only("in market hours")),
+        Lifetime::Opg => {
+            let open = trading.next_open.ok_or_else(no_sessions)?;
+            if trading.open {
+                return Err(only("outside of market hours"));
+            }
+            Ok((open, open + MINUTE))
+        }
+        Lifetime::Cls => {
+            let close = Some(trading.close).filter(|close| *close < UtcMs::MAX);
+            let close = close.ok_or_else(no_sessions)?;
+            if trading.open && close - now < BEFORE_CLOSE {
+                return Err(only("until 10 minutes before the close"));
+            }
+            Ok((close - 1, close))
+        }
+    }
 }
 
 fn input(
@@ -58,22 +97,24 @@ fn input(
     wanted: Wanted,
     (at, trading): (UtcMs, Trading),
 ) -> Result<SimFact, ApiError> {
-    let Wanted { symbol, side, client_id, lifetime, form, .. } = wanted;
-    let until = match lifetime {
-        Lifetime::Day => trading.close,
-        Lifetime::Gtc => UtcMs::MAX,
-        Lifetime::Ioc | Lifetime::Fok if trading.open => UtcMs::MAX,
-        Lifetime::Ioc => return Err(forbidden("ioc orders are accepted in market hours only")),
-        Lifetime::Fok => return Err(forbidden("fok orders are accepted in market hours only")),
-    };
-    let (terms, deadline) = (Some(Terms { lifetime, until }), UtcMs::MAX);
+    let Wanted { symbol, side, client_id, lifetime, form, quantity, trail, notional } = wanted;
+    let (from, until) = span(lifetime, at, trading)?;
+    let terms = Terms { from, trail, notional, ..Terms::lasting(lifetime, until) };
+    let deadline = UtcMs::MAX;
     match form {
-        Form::Pair(shape) => {
+        Form::List(shape) => {
             let (client_id, shape) = (None, *shape);
+            let waits = !trading.open && shape.kind() != ListKind::Oco;
+            let terms = Some(Terms { waits, ..terms });
             Ok(SimFact::PlaceList(NewList { symbol, client_id, shape, at, deadline, terms }))
         }
         Form::Single(kind) => {
-            let (at_once, waits) = (None, kind.can_lag() && !trading.open);
+            // What an amount gives is known only in the market, so outside of it the last price
+            // counts.
+            let estimated = kind.quantity().is_none() && !trading.open;
+            let kind = if estimated { OrderKind::Market(Amount::Base(quantity)) } else { kind };
+            let (at_once, terms) = (None, Some(terms));
+            let waits = kind.can_lag() && (!trading.open || from > at);
             let mut order =
                 NewOrder { symbol, side, kind, client_id, at, deadline, at_once, terms };
             // Outside of the sessions, it waits for the first trade of the next one.
@@ -102,7 +143,7 @@ pub async fn cancel(desk: &Desk, id: &str) -> Result<(), ApiError> {
     let make = |exchange: &Exchange, when: When| {
         let order = orders::find(exchange, id)?;
         if !order.status.is_open() {
-            let status = orders::status(order);
+            let status = orders::status(exchange, order);
             return Err(invalid(format!("order is already in \"{status}\" state")));
         }
         let target = Target { symbol: order.symbol, order: Some(order.id), client_id: None };
@@ -144,7 +185,7 @@ pub async fn cancel_all(desk: &Desk) -> Result<Value, ApiError> {
 fn cancelled(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
     let row = |fact: &SimFact| {
         let SimFact::Cancelled { order, .. } = fact else { return None };
-        let order = orders::json(exchange.order(*order)?, None);
+        let order = orders::json(exchange, exchange.order(*order)?, None);
         Some(json!({"id": order["id"], "status": 200, "body": order}))
     };
     facts.iter().filter_map(row).collect()

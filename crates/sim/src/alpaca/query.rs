@@ -80,14 +80,14 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Whether a flag is set.
+    /// Whether a flag is set. Python's clients write it with a capital letter.
     ///
     /// # Errors
     /// It is neither `true` nor `false`.
     pub fn flag(&self, name: &str) -> Result<bool, ApiError> {
         match self.text(name) {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
+            None | Some("false" | "False") => Ok(false),
+            Some("true" | "True") => Ok(true),
             Some(_) => Err(self.wrong(format!("{name} must be true or false"))),
         }
     }

@@ -4,7 +4,7 @@ use super::fact::{Accepted, SimFact};
 use super::filters::{self, Refusal};
 use super::order::OrderList;
 use super::place::{at_once, funds, in_time, needed, open_market, refusal, unused};
-use super::request::{Leg, ListKind, NewList, OrderKind, Shape};
+use super::request::{Leg, ListKind, NewList, OrderKind};
 use super::state::Exchange;
 use super::turn::{Levels, Turn};
 use everwarm_domain::instrument::Instrument;
@@ -26,7 +26,7 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
     in_time(turn, list.deadline)?;
     let rules = open_market(turn, list.symbol)?;
     let legs = list.shape.legs();
-    combination(&list.shape, &legs)?;
+    combination(list, &legs)?;
     for leg in &legs {
         filters::check(turn, rules, leg.side, &leg.kind)?;
     }
@@ -64,22 +64,25 @@ fn admit(exchange: &Exchange, turn: &mut Turn<'_>, list: &NewList) -> Result<(),
         });
     }
     let minute = turn.live.last_close;
-    let late = turn.rules.costs.paper.late(at, minute);
+    let waits = list.terms.is_some_and(|terms| terms.waits);
+    let late = waits || turn.rules.costs.paper.late(at, minute);
     if let (Some(levels), Some(working), false) = (levels, ids.first(), late) {
         turn.take(*working, levels, minute, at);
     }
     Ok(())
 }
 
-/// Checks that a working order can rest and that every order has a base quantity.
-fn combination(shape: &Shape, legs: &[&Leg]) -> Result<(), Refusal> {
-    let rests = |kind: &OrderKind| match kind {
+/// Checks that a working order can rest and that every order has a base quantity. With terms, it
+/// can be a market order.
+fn combination(list: &NewList, legs: &[&Leg]) -> Result<(), Refusal> {
+    let works = |kind: &OrderKind| match kind {
         OrderKind::Limit { .. } | OrderKind::LimitMaker { .. } => true,
-        OrderKind::Market(_) | OrderKind::Stop(_) => false,
+        OrderKind::Market(_) => list.terms.is_some(),
+        OrderKind::Stop(_) => false,
     };
-    let working = legs.first().filter(|_| shape.kind() != ListKind::Oco);
+    let working = legs.first().filter(|_| list.shape.kind() != ListKind::Oco);
     let with_quantity = legs.iter().all(|leg| leg.kind.quantity().is_some());
-    if with_quantity && working.is_none_or(|leg| rests(&leg.kind)) {
+    if with_quantity && working.is_none_or(|leg| works(&leg.kind)) {
         return Ok(());
     }
     Err(refusal(-1014, "Unsupported order combination."))

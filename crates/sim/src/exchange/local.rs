@@ -43,18 +43,24 @@ pub struct InitialBooks {
     pub costs: Costs,
     /// The protocol that the exchange speaks. It decides what the instruments are.
     pub protocol: Protocol,
+    /// Whether fractions of a share are traded, if the instruments are shares.
+    pub fractions: bool,
 }
 
 impl fmt::Debug for InitialBooks {
     /// Digests contain this text, so the usual protocol is left out: they stay as they were before
     /// there were others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InitialBooks { seed, balances, max_position, max_stop_orders, costs, protocol } = self;
+        let InitialBooks { seed, balances, max_position, max_stop_orders, costs, .. } = self;
+        let (protocol, fractions) = (self.protocol, self.fractions);
         let mut text = f.debug_struct("InitialBooks");
         text.field("seed", seed).field("balances", balances).field("max_position", max_position);
         text.field("max_stop_orders", max_stop_orders).field("costs", costs);
-        if *protocol != Protocol::default() {
-            text.field("protocol", protocol);
+        if protocol != Protocol::default() {
+            text.field("protocol", &protocol);
+        }
+        if fractions {
+            text.field("fractions", &fractions);
         }
         text.finish()
     }
@@ -95,7 +101,7 @@ impl InitialBooks {
             Opened { seed, at, instruments, balances, max_position, last, max_stop_orders };
         SimFact::Opened(match self.protocol {
             Protocol::Binance => opened,
-            Protocol::Alpaca => of_shares(opened),
+            Protocol::Alpaca => of_shares(opened, self.fractions),
         })
     }
 }

@@ -1,6 +1,6 @@
-//! Finds orders and trades in the books.
+//! Finds orders, lists and trades in the books.
 
-use super::order::{Order, Trade};
+use super::order::{Order, OrderList, Trade};
 use super::request::Target;
 use super::state::Exchange;
 use everwarm_domain::instrument::Instrument;
@@ -8,6 +8,29 @@ use everwarm_domain::money::Decimal;
 use everwarm_domain::time::UtcMs;
 
 impl Exchange {
+    /// All lists by id.
+    pub fn lists(&self) -> impl Iterator<Item = &OrderList> {
+        (1..=self.live.listed).filter_map(|id| self.list(id))
+    }
+
+    /// The lists with an open order, by id.
+    pub fn open_lists(&self) -> impl Iterator<Item = &OrderList> {
+        self.live.lists.values()
+    }
+
+    /// The list with this id.
+    #[must_use]
+    pub fn list(&self, id: u64) -> Option<&OrderList> {
+        self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
+    }
+
+    /// The newest list with this client id; open lists come first.
+    #[must_use]
+    pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
+        let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
+        all.into_iter().find(|list| list.client_id == client_id)
+    }
+
     /// The newest order with this client id, of any symbol.
     #[must_use]
     pub fn named(&self, client_id: &str) -> Option<&Order> {

@@ -123,8 +123,8 @@ fn expire(turn: &mut Turn<'_>, (at, id, _): (UtcMs, u64, Symbol)) {
 }
 
 /// The facts that follow from these trades and from the passing of time. Before each trade, orders
-/// expire whose terms end. At each trade, delayed orders take first. Then resting orders fill, the
-/// better price first. Then stops that the trade reaches enter the market.
+/// expire whose terms end. At each trade, trailing stops follow and delayed orders take first. Then
+/// resting orders fill, the better price first. Then stops that the trade reaches enter the market.
 fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
     trades.sort_by_key(|trade| (trade.time, trade.symbol));
     let ending = ending(exchange);
@@ -142,14 +142,20 @@ fn met(exchange: &Exchange, mut trades: Vec<Passing>) -> Vec<SimFact> {
             expire(&mut turn, end);
         }
         turn.live.tapes.entry(symbol).last = price;
-        let arrived = |order: &&Order| !turn.rules.costs.paper.travels(order.time, time);
+        let arrived = |order: &&Order| {
+            !turn.rules.costs.paper.travels(order.time, time) && order.earliest() <= time
+        };
         let of_symbol = || turn.live.open.values().filter(|o| o.symbol == symbol).filter(arrived);
         let mut touched: Vec<&Order> = of_symbol().filter(|o| touches(o, price)).collect();
         touched.sort_by_key(|o| (Reverse(eagerness(o)), o.id));
         let touched: Vec<u64> = touched.into_iter().map(|order| order.id).collect();
         let stopped: Vec<u64> =
             of_symbol().filter(|o| stops(o, price)).map(|order| order.id).collect();
+        let trailing: Vec<u64> = of_symbol().filter(|o| trails(o)).map(|order| order.id).collect();
         let late: Vec<u64> = of_symbol().filter(|o| lags(o)).map(|order| order.id).collect();
+        for id in trailing {
+            turn.trail(id, price);
+        }
         for id in late {
             if let Some(at) = turn.order(id).map(|order| time.max(order.time)) {
                 turn.enter(id, close, at);
@@ -182,6 +188,11 @@ fn touches(order: &Order, price: Decimal) -> bool {
 
 fn stops(order: &Order, price: Decimal) -> bool {
     order.waits() && order.kind.stop().is_some_and(|stop| stop.reached(order.side, price))
+}
+
+/// Whether the stop of a waiting order follows the market.
+fn trails(order: &Order) -> bool {
+    order.waits() && order.trail().is_some()
 }
 
 /// Whether an order that cannot rest still has delayed fills.

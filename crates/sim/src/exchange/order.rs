@@ -1,7 +1,8 @@
 //! Orders, lists of orders and trades, as the books hold them.
 
 use super::fact::TimeInForce;
-use super::request::{ListKind, OrderKind, Terms};
+use super::request::{ListKind, OrderKind};
+use super::terms::{Terms, Trail};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::Side;
@@ -123,6 +124,28 @@ impl Order {
     #[must_use]
     pub fn expiry(&self) -> Option<UtcMs> {
         self.terms.map(|terms| terms.until).filter(|until| *until < UtcMs::MAX)
+    }
+
+    /// How its stop follows the market, if it does.
+    #[must_use]
+    pub fn trail(&self) -> Option<Trail> {
+        self.terms.and_then(|terms| terms.trail)
+    }
+
+    /// Moves its stop after the market.
+    pub fn trailed(&mut self, trail: Trail, to: Decimal) {
+        if let Some(terms) = &mut self.terms {
+            terms.trail = Some(trail);
+        }
+        if let OrderKind::Stop(stop) = &mut self.kind {
+            stop.at = to;
+        }
+    }
+
+    /// Venue time before which it does not trade. 0: immediately.
+    #[must_use]
+    pub fn earliest(&self) -> UtcMs {
+        self.terms.map_or(0, |terms| terms.from)
     }
 
     /// The amount it locks on its own, in base units for sales and quote units for purchases. Where

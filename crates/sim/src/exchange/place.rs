@@ -1,8 +1,8 @@
 //! Decides requests to place, cancel and replace orders. Each decision is the complete outcome.
 
-use super::fact::{Accepted, SimFact};
+use super::fact::{Accepted, Replaced, SimFact};
 use super::filters::{self, Refusal};
-use super::order::{Order, OrderList};
+use super::order::{Order, OrderList, Status};
 use super::request::{Amount, Cancel, CancelMany, Many, NewOrder, OrderKind, Replace, Target};
 use super::state::Exchange;
 use super::turn::{Levels, Turn, cut};
@@ -74,7 +74,13 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
         pending: false,
         terms: order.terms,
     });
-    let minute = turn.live.last_close;
+    begin(turn, rules, id, order, levels);
+    Ok(())
+}
+
+/// Executes what a new order gets immediately.
+fn begin(turn: &mut Turn<'_>, rules: &Instrument, id: u64, order: &NewOrder, levels: Levels) {
+    let (at, minute) = (turn.live.now, turn.live.last_close);
     match order.at_once {
         _ if order.kind.stop().is_some() || turn.rules.costs.paper.late(at, minute) => {}
         None => turn.take(id, levels, minute, at),
@@ -83,7 +89,6 @@ fn admit(turn: &mut Turn<'_>, order: &NewOrder) -> Result<(), Refusal> {
             turn.begin_to_take(id, &part, at);
         }
     }
-    Ok(())
 }
 
 /// The part of the levels that fills immediately; `share` is in per cent.
@@ -255,6 +260,13 @@ fn first_of(list: Option<&OrderList>) -> Vec<u64> {
 /// the new order are checked first.
 #[must_use]
 pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
+    if replace.order.terms.is_some_and(|terms| terms.replaces.is_some()) {
+        let mut turn = Turn::of(exchange, &[replace.order.symbol]);
+        return match in_place(exchange, &mut turn, replace) {
+            Ok(()) => turn.end(),
+            Err(refused) => turn.refuse(refused),
+        };
+    }
     let mut symbols = [replace.cancel.target.symbol, replace.order.symbol];
     symbols.sort_unstable();
     let mut turn = Turn::of(exchange, &symbols);
@@ -271,4 +283,59 @@ pub fn replace(exchange: &Exchange, replace: &Replace) -> Vec<SimFact> {
         Ok(()) => turn.end(),
         Err(refused) => turn.refuse(refused),
     }
+}
+
+/// Puts the new order into the place of the other one, also in its list, or changes nothing.
+fn in_place(exchange: &Exchange, turn: &mut Turn<'_>, replace: &Replace) -> Result<(), Refusal> {
+    let Replace { cancel, order, .. } = replace;
+    in_time(turn, order.deadline)?;
+    let rules = open_market(turn, order.symbol)?;
+    let old = cancellable(exchange, &cancel.target)?;
+    let pending = old.status == Status::PendingNew;
+    let quantity = order.kind.quantity();
+    let quantity = quantity.ok_or_else(|| refusal(-1014, "Unsupported order combination."))?;
+    filters::check(turn, rules, order.side, &order.kind)?;
+    let (id, execution) = (turn.live.orders + 1, turn.execution());
+    let client_id = order.client_id.clone();
+    let client_id = client_id.unwrap_or_else(|| turn.made_up("sim", order.symbol, id));
+    unused(turn, order.symbol, &client_id)?;
+    let mut levels = Levels::new();
+    if !pending {
+        turn.immediate(rules, order.side, &order.kind)?;
+        levels = at_once(turn, rules, order.side, &order.kind, &client_id)?;
+    }
+    let by = Accepted {
+        order: id,
+        client_id,
+        symbol: order.symbol,
+        side: order.side,
+        kind: order.kind,
+        quantity: quantity.normalize(),
+        execution: execution + 1,
+        at: turn.live.now,
+        list: old.list,
+        pending,
+        terms: order.terms,
+    };
+    let replaced = Replaced { order: old.id, execution, by };
+    // The new order may need what the other one locks.
+    let mut after = turn.live.clone();
+    after.apply(turn.rules, &SimFact::Replaced(replaced.clone()));
+    let asset = match order.side {
+        Side::Buy => &rules.quote,
+        Side::Sell => &rules.base,
+    };
+    // A purchase at any price locks nothing.
+    let unlocked = order.side == Side::Buy && order.kind.limit().is_none();
+    let unlocked = unlocked && order.kind.stop().is_none();
+    let cost = needed(order.side, &order.kind, &levels);
+    let more = if unlocked { cost } else { Decimal::ZERO };
+    if after.purse(asset).free < more {
+        return Err(refusal(-2010, POOR));
+    }
+    turn.replace(replaced);
+    if !pending {
+        begin(turn, rules, id, order, levels);
+    }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! Requests to the core: orders, lists, cancels, replacements.
 
 use super::fact::TimeInForce;
+use super::terms::Terms;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderType, Side};
@@ -158,28 +159,6 @@ impl OrderKind {
             (Side::Buy, Some(price)) => price * rest,
         }
     }
-}
-
-/// The time in force that a client states, where its protocol has more than [`TimeInForce`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Lifetime {
-    /// Until the end of the trading day.
-    Day,
-    /// Until cancelled.
-    Gtc,
-    /// What can execute immediately.
-    Ioc,
-    /// The whole quantity immediately, or nothing.
-    Fok,
-}
-
-/// Terms of an order beyond its kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
-    /// The stated time in force.
-    pub lifetime: Lifetime,
-    /// Venue time at which the unfilled rest expires. [`UtcMs::MAX`]: never.
-    pub until: UtcMs,
 }
 
 /// A request for an order, well formed but not yet checked against rules and balances.

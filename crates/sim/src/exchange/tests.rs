@@ -1,12 +1,12 @@
 use super::costs::Costs;
 use super::depth;
 use super::draw::{Draw, Purpose};
-use super::fact::{Opened, SimFact, Traded};
+use super::fact::{Opened, Replaced, SimFact, Traded};
 use super::local::InitialBooks;
 use super::matching::path;
 use super::{
-    Amount, Cancel, CancelMany, Exchange, Local, Many, NewOrder, OrderKind, Replace, Status,
-    Target, TimeInForce, Trigger,
+    Amount, Cancel, CancelMany, Distance, Exchange, Local, Many, NewOrder, OrderKind, Replace,
+    Status, Target, TimeInForce, Trail, Trigger,
 };
 use crate::testing::{Fake, START, at_limit, at_market, bar, dec, listed, order, setup, stop, sym};
 use everwarm_domain::money::Decimal;
@@ -406,6 +406,14 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
     run(&mut local, SimFact::CancelMany(all));
     facts.push(SimFact::Upgraded { from: 1, to: 2 });
     facts.push(SimFact::Queued { order: 1, ahead: dec("0.5") });
+    let trail = Trail { distance: Distance::Price(dec("2")), best: dec("100") };
+    facts.push(SimFact::Trailed { order: 1, trail, stop: dec("98") });
+    let accepted = |fact: &SimFact| {
+        let SimFact::Accepted(accepted) = fact else { return None };
+        Some(accepted.clone())
+    };
+    let by = facts.iter().find_map(accepted).expect("an accepted order");
+    facts.push(SimFact::Replaced(Replaced { order: 1, execution: 1, by }));
     let mut kinds = std::collections::BTreeSet::new();
     for fact in facts {
         let mut bytes = Vec::new();
@@ -414,7 +422,7 @@ fn every_fact_survives_its_encoding_and_the_state_its_checkpoint() {
         assert_ne!(SimFact::name(fact.kind()), "?");
         kinds.insert(fact.kind());
     }
-    assert_eq!(kinds.len(), 18, "every kind is here");
+    assert_eq!(kinds.len(), 20, "every kind is here");
     let mut again = Exchange::default();
     again.load(&local.exchange().save()).expect("it reads what it wrote");
     assert_eq!(&again, local.exchange());

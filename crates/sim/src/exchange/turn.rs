@@ -2,7 +2,7 @@
 
 use super::draw::{Draw, Purpose};
 use super::fact::TimeInForce;
-use super::fact::{Accepted, SimFact, Traded};
+use super::fact::{Accepted, Replaced, SimFact, Traded};
 use super::filters::Refusal;
 use super::matching::{Fill, ladder};
 use super::open_state::{Live, Rules, Tape};
@@ -99,6 +99,21 @@ impl<'a> Turn<'a> {
     /// Puts an order into the books.
     pub fn accept(&mut self, accepted: Accepted) {
         self.append(SimFact::Accepted(accepted));
+    }
+
+    /// Puts an order into the place of another one.
+    pub fn replace(&mut self, replaced: Replaced) {
+        self.append(SimFact::Replaced(replaced));
+    }
+
+    /// Moves the stop of an order after a trade at `price`, if it follows the market.
+    pub fn trail(&mut self, id: u64, price: Decimal) {
+        let Some(order) = self.order(id) else { return };
+        let Some(rules) = self.rules.instrument(order.symbol) else { return };
+        let trail = order.trail().and_then(|trail| trail.after(order.side, price));
+        let Some(trail) = trail else { return };
+        let stop = trail.stop(order.side, rules.tick_size);
+        self.append(SimFact::Trailed { order: id, trail, stop });
     }
 
     /// Puts a list into the books.
@@ -272,7 +287,9 @@ impl<'a> Turn<'a> {
         if list.working() != Some(ended.id) {
             return;
         }
-        let pending = list.pending().to_vec();
+        // Their own terms may have ended some of them.
+        let open = |id: &u64| self.order(*id).is_some();
+        let pending: Vec<u64> = list.pending().iter().copied().filter(open).collect();
         if ended.status == Status::Filled && self.can_activate(&pending) {
             for order in &pending {
                 let execution = self.execution();
@@ -280,7 +297,9 @@ impl<'a> Turn<'a> {
             }
             let minute = self.live.last_close;
             for id in pending {
-                if self.order(id).is_some_and(|order| !order.waits()) {
+                if self.is_reached(id) {
+                    self.trigger(id, minute, at);
+                } else if self.order(id).is_some_and(|order| !order.waits()) {
                     self.enter(id, minute, at);
                 }
             }
@@ -292,8 +311,19 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// Whether pending orders can be placed: the balance suffices, no stop is reached already, and
-    /// limit makers would rest.
+    /// Whether the market already reached the stop of an order that begins to wait for it. Only
+    /// orders with terms are placed then.
+    fn is_reached(&self, id: u64) -> bool {
+        let Some(order) = self.order(id).filter(|o| o.terms.is_some() && o.waits()) else {
+            return false;
+        };
+        let last = self.tape(order.symbol).map(|tape| tape.last);
+        let stop = order.kind.stop();
+        stop.zip(last).is_some_and(|(stop, last)| stop.reached(order.side, last))
+    }
+
+    /// Whether pending orders can be placed: the balance suffices, and for orders without terms, no
+    /// stop is reached already and limit makers would rest.
     fn can_activate(&self, pending: &[u64]) -> bool {
         let orders: Vec<&Order> = pending.iter().filter_map(|id| self.order(*id)).collect();
         let fits = |order: &&Order| {
@@ -309,8 +339,8 @@ impl<'a> Turn<'a> {
                     order.kind.holds(order.side, order.rest())
                 }
             };
-            self.live.purse(asset).free >= needed
-                && self.immediate(rules, order.side, &order.kind).is_ok()
+            let stays = || self.immediate(rules, order.side, &order.kind).is_ok();
+            self.live.purse(asset).free >= needed && (order.terms.is_some() || stays())
         };
         orders.iter().all(fits)
     }

@@ -13,8 +13,9 @@ pub trait Secrets: Send + Sync + 'static {
     /// Whether a parameter of a request is secret.
     fn is_parameter(&self, name: &str) -> bool;
 
-    /// Whether a row of a list belongs to something that a record must not name.
-    fn is_row(&self, row: &Value) -> bool;
+    /// Whether a row of a list belongs to something that a record must not name. `list` is the name
+    /// of the list; empty: it has none.
+    fn is_row(&self, list: &str, row: &Value) -> bool;
 
     /// What stands in place of a field of `object`. None: the value stays, and the fields in it are
     /// examined.
@@ -44,20 +45,20 @@ fn query(text: &str, secrets: &impl Secrets) -> String {
 /// A body or a message. One without a secret stays exactly as it was.
 fn body(text: &str, secrets: &impl Secrets) -> String {
     let Ok(mut value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
-    if clean(&mut value, secrets) { value.to_string() } else { text.to_owned() }
+    if clean("", &mut value, secrets) { value.to_string() } else { text.to_owned() }
 }
 
-/// Cleans a value. Returns whether it changed.
-fn clean(value: &mut Value, secrets: &impl Secrets) -> bool {
+/// Cleans the value of this name. Returns whether it changed.
+fn clean(of: &str, value: &mut Value, secrets: &impl Secrets) -> bool {
     let mut changed = false;
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         Value::Array(rows) => {
             let before = rows.len();
-            rows.retain(|row| !secrets.is_row(row));
+            rows.retain(|row| !secrets.is_row(of, row));
             changed = rows.len() < before;
             for row in rows {
-                changed |= clean(row, secrets);
+                changed |= clean("", row, secrets);
             }
         }
         Value::Object(fields) => {
@@ -68,7 +69,7 @@ fn clean(value: &mut Value, secrets: &impl Secrets) -> bool {
                         changed |= other != *value;
                         *value = other;
                     }
-                    None => changed |= clean(value, secrets),
+                    None => changed |= clean(name, value, secrets),
                 }
             }
         }

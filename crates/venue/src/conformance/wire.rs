@@ -55,6 +55,7 @@ impl Request<'_> {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Delete => "DELETE",
+            Method::Patch => "PATCH",
         };
         format!("{method} {}", self.path)
     }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Events on the way to another one. They may be missing.
-const ON_THE_WAY: [&str; 4] = ["pending_new", "accepted", "pending_cancel", "partial_fill"];
+const ON_THE_WAY: [&str; 5] =
+    ["pending_new", "accepted", "pending_cancel", "pending_replace", "partial_fill"];
 
 /// The event of the account in a message of its stream.
 pub(super) fn event_of(message: &Value) -> Option<&Value> {

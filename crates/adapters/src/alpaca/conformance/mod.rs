@@ -6,6 +6,7 @@
 mod account;
 mod ends;
 mod events;
+mod groups;
 mod market;
 mod market_stream;
 mod orders;

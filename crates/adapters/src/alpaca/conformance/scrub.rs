@@ -57,11 +57,14 @@ impl Secrets for Account {
         SECRETS.contains(&name)
     }
 
-    fn is_row(&self, row: &Value) -> bool {
+    fn is_row(&self, list: &str, row: &Value) -> bool {
         let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
         match row.as_object() {
             Some(row) if is_position(row) => text("symbol") != self.symbol,
-            Some(row) if row.contains_key("client_order_id") => !is_own(text("client_order_id")),
+            // The venue chooses the ids of legs. Their order is ours.
+            Some(row) if list != "legs" && row.contains_key("client_order_id") => {
+                !is_own(text("client_order_id"))
+            }
             Some(_) | None => false,
         }
     }

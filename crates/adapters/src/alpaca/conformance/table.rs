@@ -3,7 +3,8 @@
 
 use super::walk::Walk;
 use super::{
-    account, ends, events, market, market_stream, orders, refusals, rules, stops, user_stream,
+    account, ends, events, groups, market, market_stream, orders, refusals, rules, stops,
+    user_stream,
 };
 use everwarm_venue::conformance::ends::cancel;
 use everwarm_venue::conformance::walk::Step;
@@ -147,6 +148,18 @@ pub(super) const STEPS: &[Step<Walk>] = conformance_steps! {
         "stop-limit-sale" stops::sale_limit,
             "It waits, and can be canceled.",
             "docs: orders-at-alpaca, stop limit order";
+        "trailing-stop-buy" groups::trailing,
+            "It waits with the best price, and can be canceled.",
+            "docs: orders-at-alpaca, trailing stop orders";
+        "replace" groups::replace,
+            "A new order with its own id takes the place of the replaced one.",
+            "reference: patchorderbyorderid; docs: websocket-streaming";
+        "bracket" groups::bracket,
+            "Both legs are held, and a cancel of the entry cancels them.",
+            "docs: orders-at-alpaca, bracket orders";
+        "oto" groups::oto,
+            "The leg is held, and a cancel of the entry cancels it.",
+            "docs: orders-at-alpaca, oto orders";
         "market-sale" orders::sale,
             "It is filled. Its events follow, in order.",
             "reference: postorder; docs: websocket-streaming";

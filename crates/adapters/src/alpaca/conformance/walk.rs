@@ -210,6 +210,18 @@ impl Walk {
         terms: &Terms,
         more: &[(&str, &str)],
     ) -> Result<Answer, Stop> {
+        let more = more.iter().map(|(name, value)| (*name, Value::from(*value)));
+        let more: Vec<(&str, Value)> = more.collect();
+        self.place_as(id, terms, &more).await
+    }
+
+    /// As [`Walk::place_with`], with members of any kind.
+    pub(super) async fn place_as(
+        &mut self,
+        id: &str,
+        terms: &Terms,
+        more: &[(&str, Value)],
+    ) -> Result<Answer, Stop> {
         let Terms { side, kind, lifetime, limit, stop } = *terms;
         let mut body = Map::new();
         let mut set = |name: &str, value: &str| body.insert(name.to_owned(), value.into());
@@ -229,7 +241,7 @@ impl Walk {
             }
         }
         for (name, value) in more {
-            set(name, value);
+            body.insert((*name).to_owned(), value.clone());
         }
         self.base.expect_order(id, side);
         let body = Value::Object(body).to_string();
@@ -301,6 +313,24 @@ impl Walk {
         let path = format!("{ORDERS}/{}", encoded(venue_id));
         let target = (Host::Trading, Method::Delete, &path[..]);
         self.request(target, (String::new(), String::new()), None).await
+    }
+
+    /// Requests another limit for an order, which gets another id of ours.
+    pub(super) async fn replace(
+        &mut self,
+        order: &Placed,
+        (id, limit): (&str, Decimal),
+    ) -> Result<Answer, Stop> {
+        let path = format!("{ORDERS}/{}", encoded(&order.venue_id));
+        let limit = limit.normalize().to_string();
+        let body = json!({"limit_price": limit, "client_order_id": id}).to_string();
+        self.base.expect_order(id, Side::Buy);
+        let target = (Host::Trading, Method::Patch, &path[..]);
+        let answer = self.request(target, (String::new(), body), None).await?;
+        if (400..500).contains(&answer.http.status) {
+            self.base.orders.pop();
+        }
+        Ok(answer)
     }
 
     /// Queries an order by our id.

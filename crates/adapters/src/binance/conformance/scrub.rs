@@ -27,7 +27,7 @@ impl Secrets for Account {
         KEYS.contains(&name)
     }
 
-    fn is_row(&self, _row: &Value) -> bool {
+    fn is_row(&self, _list: &str, _row: &Value) -> bool {
         false
     }
 

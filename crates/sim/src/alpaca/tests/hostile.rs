@@ -58,6 +58,9 @@ fn values() -> Vec<Value> {
         json!("gtc"),
         json!("day"),
         json!("oco"),
+        json!("bracket"),
+        json!("oto"),
+        json!("trailing_stop"),
         json!("1"),
         json!("90"),
         json!(90.01),
@@ -111,6 +114,11 @@ async fn bodies_of_every_kind_are_answered() {
         let (status, answer) = client.order(order.clone()).await;
         let known = [200, 400, 403, 422].contains(&status);
         assert!(known && answer.is_object(), "{order}: {status} {answer}");
+        if let (200, Some(id)) = (status, answer["id"].as_str()) {
+            let (status, answer) = client.patch(id, order.clone()).await;
+            let known = [200, 403, 422].contains(&status);
+            assert!(known && answer.is_object(), "{order}: {status} {answer}");
+        }
     }
     let (status, account) = client.get("/v2/account").await;
     assert_eq!((status, account.get("cash").is_some()), (200, true), "it still works");

@@ -157,3 +157,37 @@ async fn the_calendar_has_the_sessions_in_the_time_of_new_york() {
     assert_eq!(venue.client.get("/v2/clock").await.1["is_open"], json!(true));
     venue.stop().await;
 }
+
+#[tokio::test]
+async fn an_order_for_the_open_or_the_close_fills_there_or_not_at_all() {
+    let dir = Dir::new();
+    let venue = Venue::begun(&dir, Stocks::in_sessions()).await;
+    let client = &venue.client;
+    let with = |mut order: Value, tif: &str| {
+        order["time_in_force"] = tif.into();
+        order
+    };
+    let answer = client.order(with(market_order("buy", "1", "x"), "opg")).await;
+    assert_eq!(refusal(&answer).2, "opg orders are accepted outside of market hours only");
+    let answer = client.order(with(market_order("buy", "1", "x"), "cls")).await;
+    let text = "cls orders are accepted until 10 minutes before the close only";
+    assert_eq!(refusal(&answer).2, text);
+    client.minute(10).await;
+    let open = client.placed(with(market_order("buy", "1", "open"), "opg")).await;
+    let close = client.placed(with(market_order("buy", "1", "close"), "cls")).await;
+    let low = client.placed(with(limit_order("buy", "1", "90", "low"), "opg")).await;
+    let stop = json!({"type": "stop", "stop_price": "99", "symbol": "AAPL", "qty": "1",
+        "side": "buy", "time_in_force": "opg"});
+    assert_eq!(refusal(&client.order(stop).await).0, 422);
+    client.minute(61).await;
+    let (_, filled) = client.get(&format!("/v2/orders/{open}")).await;
+    assert_eq!((&filled["status"], &filled["time_in_force"]), (&json!("filled"), &json!("opg")));
+    assert_eq!(filled["filled_at"], "2023-11-14T23:14:59.996Z", "at the first trade");
+    assert_eq!(client.get(&format!("/v2/orders/{low}")).await.1["status"], "expired");
+    assert_eq!(client.get(&format!("/v2/orders/{close}")).await.1["status"], "new");
+    client.minute(62).await;
+    let (_, filled) = client.get(&format!("/v2/orders/{close}")).await;
+    assert_eq!((&filled["status"], &filled["time_in_force"]), (&json!("filled"), &json!("cls")));
+    assert_eq!(filled["filled_at"], "2023-11-14T23:15:59.999Z", "at the last trade");
+    venue.stop().await;
+}

@@ -2,8 +2,8 @@
 
 use super::cancel_of;
 use crate::exchange::{
-    Amount, CancelMany, Exchange, Leg, Local, Many, NewList, NewOrder, OrderKind, Replace, Shape,
-    SimFact, Stop, TimeInForce, Trigger,
+    Amount, CancelMany, Distance, Exchange, Leg, Lifetime, Local, Many, NewList, NewOrder, Order,
+    OrderKind, Replace, Shape, SimFact, Stop, Terms, TimeInForce, Trail, Trigger,
 };
 use crate::testing::{Fake, START, bar, setup, sym};
 use everwarm_domain::money::Decimal;
@@ -120,6 +120,48 @@ impl Dice {
     }
 }
 
+impl Dice {
+    /// A request with terms as the protocol of shares has them: stops that follow the market, lists
+    /// that wait, and orders that take the place of others.
+    fn with_terms(&mut self, exchange: &Exchange, input: SimFact) -> SimFact {
+        let until = exchange.now() + MINUTE * i64::try_from(self.below(6)).expect("small");
+        let (lifetime, until) =
+            self.one(&[(Lifetime::Gtc, UtcMs::MAX), (Lifetime::Day, until + MINUTE)]);
+        let terms = Terms { waits: self.below(3) == 0, ..Terms::lasting(lifetime, until) };
+        if let SimFact::Place(mut order) = input {
+            order.terms = Some(terms);
+            self.trail(exchange, &mut order);
+            return SimFact::Place(order);
+        }
+        if let SimFact::PlaceList(list) = input {
+            return SimFact::PlaceList(NewList { terms: Some(terms), ..list });
+        }
+        let SimFact::Replace(Replace { order, .. }) = &input else { return input };
+        let open: Vec<&Order> = exchange.open_orders().collect();
+        if open.is_empty() {
+            return input;
+        }
+        let place = self.below(open.len() as u64);
+        let old = open[usize::try_from(place).expect("small")];
+        let terms = Some(Terms { replaces: Some(old.id), ..old.terms.unwrap_or(terms) });
+        let kind = if old.trail().is_some() { old.kind } else { order.kind };
+        let order = NewOrder { side: old.side, kind, terms, ..order.clone() };
+        SimFact::Replace(Replace { cancel: cancel_of(old.id), order, regardless: false })
+    }
+
+    /// Makes the stop of an order follow the market.
+    fn trail(&mut self, exchange: &Exchange, order: &mut NewOrder) {
+        let last = exchange.tape(order.symbol).map(|tape| tape.last);
+        let (Some(best), OrderKind::Stop(stop)) = (last, &mut order.kind) else { return };
+        let amount = Decimal::ONE + Decimal::from(self.below(5));
+        let distance = self.one(&[Distance::Price(amount), Distance::Percent(amount)]);
+        let trail = Trail { distance, best };
+        (stop.trigger, stop.limit) = (Trigger::StopLoss, None);
+        stop.at = trail.stop(order.side, Decimal::new(1, 2));
+        order.terms = order.terms.map(|terms| Terms { trail: Some(trail), ..terms });
+    }
+}
+
 /// The expected total of each asset: the initial balance plus what every trade moved.
 fn owed(exchange: &Exchange) -> BTreeMap<String, Decimal> {
     let mut owed: BTreeMap<String, Decimal> = setup().balances;
@@ -134,6 +176,18 @@ fn owed(exchange: &Exchange) -> BTreeMap<String, Decimal> {
 
 #[test]
 fn money_is_neither_made_nor_lost() {
+    let kinds = played(|_, _, input| input);
+    assert_eq!(kinds.len(), 8, "the core made a fact of every kind: {kinds:?}");
+}
+
+#[test]
+fn money_is_neither_made_nor_lost_by_orders_with_terms() {
+    let kinds = played(Dice::with_terms);
+    assert_eq!(kinds.len(), 10, "the core made a fact of every kind: {kinds:?}");
+}
+
+/// Plays random requests and bars. Returns the kinds of facts of the core.
+fn played(change: impl Fn(&mut Dice, &Exchange, SimFact) -> SimFact) -> BTreeSet<u8> {
     let mut kinds = BTreeSet::new();
     for seed in 0..40 {
         let mut dice = Dice(seed);
@@ -151,6 +205,7 @@ fn money_is_neither_made_nor_lost() {
             for _ in 0..6 {
                 let ids = local.exchange().orders().count() as u64;
                 let input = dice.request(ids);
+                let input = change(&mut dice, local.exchange(), input);
                 let facts = local.step(input);
                 kinds.extend(facts.iter().map(Body::kind));
                 whole(&local, seed);
@@ -163,7 +218,7 @@ fn money_is_neither_made_nor_lost() {
         twin.load(&local.exchange().save()).expect("it reads what it wrote");
         assert_eq!(&twin, local.exchange());
     }
-    assert_eq!(kinds.len(), 8, "the core made a fact of every kind: {kinds:?}");
+    kinds
 }
 
 /// Facts from before lists and cancel restrictions existed are still read.
