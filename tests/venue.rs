@@ -10,6 +10,7 @@ mod overlap;
 mod panic;
 mod remote;
 mod silent_stream;
+mod splits;
 mod stocks;
 mod stocks_at_night;
 

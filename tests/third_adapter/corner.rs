@@ -180,6 +180,7 @@ impl Desk {
                 Report::Instruments(rules)
             }
             Request::Days => Report::Days(Vec::new()),
+            Request::Splits { .. } => Report::Splits(Vec::new()),
             Request::Hours => Report::Hours(Hours {
                 sessions: Some(self.corner.sessions.clone()),
                 zone: Some(TimeZone::get(ZONE).unwrap()),

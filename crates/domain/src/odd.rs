@@ -7,6 +7,7 @@
 use super::id::Symbol;
 use super::market::Bar;
 use super::money::{Decimal, Price};
+use super::split::Ratio;
 use super::time::UtcMs;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,10 @@ const WINDOW: usize = 21;
 const LEAST: usize = 15;
 /// A volume above this many times the median is odd.
 const TIMES: i64 = 1_000_000;
+/// A bar that opens below or above these percents of the close before may follow a split.
+const SPLIT_PERCENT: [i128; 2] = [85, 118];
+/// Decimals of a price or volume after a split.
+const PLACES: u32 = 8;
 
 /// Why a bar is odd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +86,24 @@ impl Recent {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.time.is_none()
+    }
+
+    /// Whether a split may explain `bar`: it opens below 85 % or above 118 % of the last close.
+    #[must_use]
+    pub fn may_be_split(&self, bar: &Bar) -> bool {
+        let scale = bar.scale().max(self.close.scale());
+        let (open, close) = (bar.open.at(scale) * 100, self.close.at(scale));
+        let [least, most] = SPLIT_PERCENT.map(|percent| close * percent);
+        self.time.is_some() && close > 0 && (open < least || open > most)
+    }
+
+    /// Puts these bars into new shares, so that the next bar compares with them.
+    pub fn split(&mut self, ratio: Ratio) {
+        let close = ratio.price(self.close.decimal()).round_dp(PLACES);
+        self.close = Price::exact(close).unwrap_or(self.close);
+        for volume in &mut self.volumes {
+            *volume = ratio.quantity(*volume).round_dp(PLACES);
+        }
     }
 
     /// Why `bar` is odd after these bars; none if it is not. A price more than `max_jump_percent`
@@ -179,6 +202,20 @@ mod tests {
             recent.push(&bar(minute, [5_000; 4], Decimal::TWO));
         }
         assert_eq!(recent.volumes.len(), WINDOW);
+    }
+
+    #[test]
+    fn a_bar_far_from_the_close_may_follow_a_split_and_fits_after_it() {
+        let at = |open: i64| bar(30, [open; 4], Decimal::TWO);
+        let mut recent = after(30);
+        for (open, may) in [(8_500, false), (8_499, true), (11_800, false), (11_801, true)] {
+            assert_eq!(recent.may_be_split(&at(open)), may, "{open}");
+        }
+        assert!(!Recent::default().may_be_split(&at(1)), "there is no close before");
+        recent.split(Ratio::new(7, 1).unwrap());
+        assert!(!recent.may_be_split(&at(1_430)) && recent.may_be_split(&at(10_000)));
+        assert_eq!(recent.judge(&at(1_430), PERCENT), None);
+        assert_eq!(recent.volumes[0], Decimal::from(14));
     }
 
     #[test]

@@ -38,6 +38,7 @@ kinds! {
         BarMsg::Greet => "greet",
         BarMsg::Interrupted => "interrupted",
         BarMsg::Warm(..) => "warm",
+        BarMsg::Splits(_) => "splits",
     }
     CloserMsg {
         CloserMsg::Pull => "pull",
@@ -48,6 +49,7 @@ kinds! {
         CloserMsg::Traded { .. } => "traded",
         CloserMsg::Warmed { .. } => "warmed",
         CloserMsg::Nudge => "nudge",
+        CloserMsg::Splits { .. } => "splits",
         CloserMsg::Overdue => "overdue",
     }
     FeedMsg {

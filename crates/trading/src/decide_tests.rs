@@ -607,5 +607,8 @@ mod exit_prices;
 #[path = "decide/unsupported_tests.rs"]
 mod unsupported;
 
+#[path = "decide/splits_tests.rs"]
+mod on_splits;
+
 #[path = "decide/session_ends_tests.rs"]
 mod session_ends;

@@ -10,7 +10,9 @@ use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::order::{OrderIntent, OrderReport, SendAttempt};
+use everwarm_domain::split::Split;
 use everwarm_domain::venue_ids::VenueOrderId;
+use std::ops::RangeInclusive;
 
 /// The error for a report that belongs to another request. Such a report proves nothing.
 fn misplaced<T>() -> Result<T, VenueError> {
@@ -76,6 +78,22 @@ impl dyn Venue + '_ {
     pub async fn price(&self, symbol: Symbol) -> Result<Decimal, VenueError> {
         if let Report::Price(price) = self.request(Request::LastPrice { symbol }).await? {
             Ok(price)
+        } else {
+            misplaced()
+        }
+    }
+
+    /// The splits of a symbol with an ex-date in these days, as days since 1970-01-01. By day.
+    ///
+    /// # Errors
+    /// As every read. A split that cannot be read is an error, too.
+    pub async fn splits_of(
+        &self,
+        symbol: Symbol,
+        days: RangeInclusive<i64>,
+    ) -> Result<Vec<Split>, VenueError> {
+        if let Report::Splits(splits) = self.request(Request::Splits { symbol, days }).await? {
+            Ok(splits)
         } else {
             misplaced()
         }

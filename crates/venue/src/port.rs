@@ -16,12 +16,13 @@ use everwarm_domain::order::{
     Balance, Charge, OrderIntent, OrderReport, SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{Timeframe, UtcMs, WallMs};
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use jiff::tz::TimeZone;
 use std::fmt;
 use std::future::Future;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -73,6 +74,13 @@ pub enum Request {
     LastPrice {
         /// Of what.
         symbol: Symbol,
+    },
+    /// The splits of a symbol.
+    Splits {
+        /// Of what.
+        symbol: Symbol,
+        /// The days in which the ex-date lies, as days since 1970-01-01.
+        days: RangeInclusive<i64>,
     },
     /// Balances.
     Account,
@@ -178,6 +186,8 @@ pub enum Report {
     Hours(Hours),
     /// To `LastPrice`.
     Price(Decimal),
+    /// To `Splits`, by day.
+    Splits(Vec<Split>),
     /// To `CancelAll` and `OrderCounts`.
     Done,
     /// To `ClientId`; none: the venue does not know the order.
@@ -412,6 +422,11 @@ pub trait Venue: Send + Sync + fmt::Debug {
     /// Whether the daemon may place a stop and a limit order as a pair: one ends the other.
     /// Without pairs the targets of lots are judged at closes.
     fn pairs(&self) -> bool {
+        false
+    }
+
+    /// Whether its instruments may be split, and it reports splits.
+    fn splits(&self) -> bool {
         false
     }
 

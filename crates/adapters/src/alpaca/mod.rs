@@ -16,6 +16,7 @@ pub mod error;
 mod hosts;
 pub mod map;
 mod past_bars;
+mod splits;
 mod stream;
 pub mod trading_wire;
 pub mod wire;

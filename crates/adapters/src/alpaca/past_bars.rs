@@ -1,5 +1,6 @@
 //! The client: bars in as many pages as it takes, and one request for the rules of each symbol.
 
+use super::splits;
 use super::wire::{self, Asset, LatestTrade, Page};
 use super::{HEADERS, Key, PUBLIC, TRADING};
 use crate::PastBars;
@@ -9,11 +10,13 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::SymbolRules;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::secret::Secret;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_venue::Opening;
 use everwarm_venue::clock::Wall;
 use everwarm_venue::port::{Bars, ErrorClass, Pending, VenueError};
 use everwarm_venue::source::{BarRange, SourceCapabilities};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Most bars of one response.
@@ -116,6 +119,35 @@ impl Client {
             let token = parts.next(token, grew).map_err(|why| keyed.wrong(&why))?;
             let Some(token) = token.filter(|_| rows.count() < PAGE.into()) else {
                 return Ok(rows.into_bars());
+            };
+            url = format!("{first}&page_token=");
+            percent_encode(&token, &mut url);
+        }
+    }
+
+    /// The splits of a symbol with an ex-date in these days, by day.
+    ///
+    /// # Errors
+    /// As every read.
+    pub(super) async fn splits(
+        &self,
+        symbol: Symbol,
+        days: &RangeInclusive<i64>,
+    ) -> Result<Vec<Split>, VenueError> {
+        let Inner { data, keyed, .. } = &*self.0;
+        let asked = splits::query(symbol, days).map_err(|why| keyed.wrong(&why))?;
+        let first = format!("{data}/v1/corporate-actions?{asked}");
+        let mut url = first.clone();
+        let (mut found, mut parts) = (Vec::new(), Parts::default());
+        loop {
+            let page: splits::Page = keyed.get("corporate actions", &url).await?;
+            let before = found.len();
+            let token = splits::add(&mut found, (symbol, days), page);
+            let token = token.map_err(|why| keyed.wrong(&why))?;
+            let token = parts.next(token, found.len() > before).map_err(|why| keyed.wrong(&why))?;
+            let Some(token) = token else {
+                found.sort_by_key(|split| split.ex_day);
+                return Ok(found);
             };
             url = format!("{first}&page_token=");
             percent_encode(&token, &mut url);

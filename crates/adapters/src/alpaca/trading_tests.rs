@@ -466,6 +466,29 @@ async fn an_account_has_the_fees_that_were_taken_by_time() {
     assert!(asked.contains("/v2/account/activities/FEE?direction=desc"), "{asked}");
 }
 
+#[tokio::test]
+async fn splits_come_in_pages_and_one_that_cannot_be_read_is_an_error() {
+    let (server, address) = Played::start().await;
+    let it: &dyn Venue = &client(&address);
+    let page = |ex_date: &str, symbol: &str, token: Option<&str>| {
+        let row = json!({"symbol": symbol, "ex_date": ex_date, "new_rate": 2, "old_rate": 1});
+        let actions = json!({"forward_splits": [row]});
+        json!({"corporate_actions": actions, "next_page_token": token}).to_string()
+    };
+    server.play(200, &[], &page("2026-01-06", "SPY", Some("next/1")));
+    server.play(200, &[], &page("2026-01-05", "SPY", None));
+    let splits = it.splits_of(spy(), 20_457..=20_460).await.unwrap();
+    let days: Vec<i64> = splits.iter().map(|split| split.ex_day).collect();
+    assert_eq!(days, [20_458, 20_459]);
+    let asked: Vec<String> = server.asked().into_iter().map(|(target, _)| target).collect();
+    assert!(asked[0].starts_with("/v1/corporate-actions?symbols=SPY&types="), "{asked:?}");
+    assert!(asked[1].ends_with("&page_token=next%2F1"), "{asked:?}");
+    server.play(200, &[], &page("2026-01-05", "QQQ", None));
+    let failed = it.splits_of(spy(), 20_457..=20_460).await.unwrap_err();
+    assert!(failed.text.contains("not of SPY"), "{failed}");
+    assert!(!it.splits(), "the daemon does not query them yet");
+}
+
 #[test]
 fn bars_come_in_lists_after_the_key_was_accepted() {
     let (send, wanted) = tokio::sync::watch::channel(Arc::from([spy()]));

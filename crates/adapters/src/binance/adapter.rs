@@ -121,6 +121,8 @@ impl Venue for BinanceClient {
                 Request::Hours => Report::Hours(Hours::default()),
                 Request::Days => Report::Days(it.days().await?),
                 Request::LastPrice { symbol } => Report::Price(it.price(symbol).await?),
+                // Its instruments are no stocks.
+                Request::Splits { .. } => Report::Splits(Vec::new()),
                 Request::Account => Report::Account(it.account().await?),
                 Request::OpenOrders { symbol } => Report::OpenOrders(it.open_orders(symbol).await?),
                 Request::OrderCounts => {

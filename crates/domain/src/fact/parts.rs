@@ -85,6 +85,7 @@ impl Body {
     fn symbol(&self) -> Option<Symbol> {
         match self {
             Body::Market(Market::LateBar { bar, .. }) => Some(bar.symbol),
+            Body::Market(Market::CorporateAction(action)) => Some(action.symbol),
             Body::Market(
                 Market::HistoryLoaded { symbol, .. }
                 | Market::HistoryBars { symbol, .. }

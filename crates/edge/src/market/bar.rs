@@ -3,6 +3,7 @@
 
 use crate::market::closer::{CloserMsg, History};
 use crate::market::confirm::{Sought, confirm, fetch_all};
+use crate::market::split_query::{self, Doubt};
 use crate::market::{feature_history, wide_bars};
 use crate::retry;
 use crate::world::{Passing, World};
@@ -62,6 +63,8 @@ pub enum BarMsg {
     Interrupted,
     /// Features wait for this history: load it.
     Warm(Owed, Needs),
+    /// A split may explain this bar: query the venue.
+    Splits(Doubt),
 }
 
 /// The actor.
@@ -76,6 +79,8 @@ pub struct State {
     fetching: Option<JoinHandle<()>>,
     /// The history that is being loaded for features.
     warm: Option<(Owed, JoinHandle<()>)>,
+    /// The bar for which splits are queried.
+    splits: Option<(Doubt, JoinHandle<()>)>,
     /// Whether the closer has reached us.
     greeted: bool,
 }
@@ -88,6 +93,9 @@ impl Drop for State {
         }
         if let Some((_, warm)) = self.warm.take() {
             warm.abort();
+        }
+        if let Some((_, splits)) = self.splits.take() {
+            splits.abort();
         }
     }
 }
@@ -102,7 +110,8 @@ impl Actor for BarActor {
         _: ActorRef<BarMsg>,
         (world, symbol): (World, Symbol),
     ) -> Result<State, ActorProcessingErr> {
-        Ok(State { world, symbol, newest: None, fetching: None, warm: None, greeted: false })
+        let (newest, fetching, warm, splits) = (None, None, None, None);
+        Ok(State { world, symbol, newest, fetching, warm, splits, greeted: false })
     }
 
     async fn post_start(
@@ -134,6 +143,7 @@ impl Actor for BarActor {
                 state.fetch(Wanted { begin, since: steady(), least, known });
             }
             BarMsg::Warm(owed, needs) => state.warm(owed, needs),
+            BarMsg::Splits(doubt) => state.query_splits(doubt),
         }
         Ok(())
     }
@@ -185,6 +195,18 @@ impl State {
             }
         });
         self.warm = Some((owed, task));
+    }
+
+    /// Queries the splits that may explain a bar. Repeated requests for it query only once.
+    fn query_splits(&mut self, doubt: Doubt) {
+        self.greeted = true;
+        if self.splits.as_ref().is_some_and(|(of, task)| *of == doubt && !task.is_finished()) {
+            return;
+        }
+        let task = tokio::spawn(split_query::run(self.world.clone(), self.symbol, doubt));
+        if let Some((_, before)) = self.splits.replace((doubt, task)) {
+            before.abort();
+        }
     }
 
     fn fetch(&mut self, wanted: Wanted) {

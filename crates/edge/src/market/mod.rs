@@ -8,5 +8,6 @@ pub mod feature_history;
 pub mod feed;
 pub mod fetch;
 pub mod final_bars;
+pub mod split_query;
 pub mod universe;
 pub mod wide_bars;

@@ -1,10 +1,10 @@
 //! The account, its positions, and the assets that it can trade.
 
 use super::error::not_found;
-use super::opening::USD;
+use super::opening::{USD, is_fractionable};
 use super::query::Query;
 use super::{ids, number, times};
-use crate::exchange::{Exchange, Trade};
+use crate::exchange::{Done, Exchange, Trade};
 use crate::wire::error::ApiError;
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
@@ -58,7 +58,9 @@ impl Position {
             return None;
         }
         let price = exchange.tape(rules.symbol).map_or(Decimal::ZERO, |tape| tape.last);
-        let average = average(exchange.trades(rules.symbol), total, price);
+        let of = |done: &&Done| done.split.symbol == rules.symbol;
+        let splits: Vec<&Done> = exchange.splits().iter().filter(of).collect();
+        let average = average(exchange.trades(rules.symbol), &splits, (total, price));
         let value = price.saturating_mul(total);
         Some(Position { symbol: rules.symbol, total, free, average, price, value })
     }
@@ -81,12 +83,26 @@ impl Position {
 
 /// The average price of the shares that are held. Shares that came without a trade count with the
 /// price before the first one, or with the current price.
-fn average(trades: &[Trade], total: Decimal, price: Decimal) -> Decimal {
+fn average(trades: &[Trade], splits: &[&Done], (total, price): (Decimal, Decimal)) -> Decimal {
     let signed = |trade: &Trade| if trade.buyer { trade.quantity } else { -trade.quantity };
-    let change: Decimal = trades.iter().map(signed).sum();
-    let mut held = (total - change).max(Decimal::ZERO);
+    // The shares before the first trade: all trades and splits are taken back.
+    let mut held = total;
+    let mut later = splits.iter().rev().peekable();
+    for trade in trades.iter().rev() {
+        while let Some(done) = later.next_if(|done| done.at > trade.time) {
+            held = done.split.ratio.inverse().quantity(held);
+        }
+        held -= signed(trade);
+    }
+    held = later.fold(held, |held, done| done.split.ratio.inverse().quantity(held));
+    held = held.max(Decimal::ZERO);
     let mut average = trades.first().map_or(price, |trade| trade.price);
+    let mut next = splits.iter().peekable();
     for trade in trades {
+        while let Some(done) = next.next_if(|done| done.at <= trade.time) {
+            let ratio = done.split.ratio;
+            (held, average) = (ratio.quantity(held), ratio.price(average));
+        }
         if trade.buyer {
             let cost = average.saturating_mul(held) + trade.price.saturating_mul(trade.quantity);
             held += trade.quantity;
@@ -94,6 +110,9 @@ fn average(trades: &[Trade], total: Decimal, price: Decimal) -> Decimal {
         } else {
             held = (held - trade.quantity).max(Decimal::ZERO);
         }
+    }
+    if !trades.is_empty() {
+        average = next.fold(average, |average, done| done.split.ratio.price(average));
     }
     average.round_dp(DECIMALS)
 }
@@ -136,7 +155,7 @@ fn asset_json(exchange: &Exchange, rules: &Instrument) -> Value {
         "id": ids::asset(symbol), "class": "us_equity", "exchange": "NASDAQ",
         "symbol": symbol.as_str(), "name": format!("{symbol} Common Stock"),
         "status": status(exchange, rules), "tradable": rules.trading, "marginable": false,
-        "shortable": false, "easy_to_borrow": false, "fractionable": false,
+        "shortable": false, "easy_to_borrow": false, "fractionable": is_fractionable(rules),
         "maintenance_margin_requirement": 100, "attributes": [],
     })
 }

@@ -136,7 +136,7 @@ pub struct BarQuery {
 impl BarQuery {
     /// Reads a request for bars at venue time `now`. Without a start it begins with the day in New
     /// York. `feed`, `adjustment`, `asof` and `currency` have no effect: all feeds are equal here,
-    /// and there are no splits.
+    /// and no bar is adjusted for a split.
     ///
     /// # Errors
     /// A wrong parameter.

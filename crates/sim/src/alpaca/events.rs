@@ -1,7 +1,7 @@
 //! The messages about orders of the account.
 
 use super::{ids, number, orders, times};
-use crate::exchange::fact::{Accepted, Traded};
+use crate::exchange::fact::{Accepted, Replaced, Traded};
 use crate::exchange::{Exchange, Order, SimFact, Status};
 use crate::server::protocol::UserEvent;
 use everwarm_domain::money::Decimal;
@@ -16,12 +16,15 @@ const NAME: &str = "executionReport";
 /// them. An order whose request is refused has no message.
 #[must_use]
 pub fn events(exchange: &Exchange, facts: &[SimFact]) -> Vec<UserEvent> {
-    let event = |(i, fact): (usize, &SimFact)| {
-        let change = change(exchange, fact)?;
-        let position = change.fill.map(|fill| position_after(exchange, fill, &facts[i + 1..]));
-        Some(message(&change, position))
-    };
-    facts.iter().enumerate().filter_map(event).collect()
+    let mut messages = Vec::new();
+    for (i, fact) in facts.iter().enumerate() {
+        for change in ended(exchange, fact).into_iter().chain(change(exchange, fact)) {
+            let later = &facts[i + 1..];
+            let position = change.fill.map(|fill| position_after(exchange, fill, later));
+            messages.push(message(exchange, &change, position));
+        }
+    }
+    messages
 }
 
 /// A change of an order, and the order after it.
@@ -33,11 +36,29 @@ struct Change<'a> {
     fill: Option<&'a Traded>,
 }
 
+/// The end of the order whose place another one took. Its message comes before that of the other.
+fn ended(exchange: &Exchange, fact: &SimFact) -> Option<Change<'static>> {
+    let SimFact::Replaced(Replaced { order, execution, by }) = fact else { return None };
+    let order = exchange.order(*order)?.clone();
+    let execution = *execution;
+    Some(Change { event: "replaced", order, execution, at: by.at, fill: None })
+}
+
+/// The message about an order that entered the books. What waits for its entry has none.
+fn entered(exchange: &Exchange, accepted: &Accepted) -> Option<Change<'static>> {
+    let Accepted { order, execution, at, pending, .. } = accepted;
+    let order = exchange.order(*order).filter(|_| !pending)?;
+    let order = orders::accepted(exchange, order);
+    Some(Change { event: "new", order, execution: *execution, at: *at, fill: None })
+}
+
 fn change<'a>(exchange: &Exchange, fact: &'a SimFact) -> Option<Change<'a>> {
     let order = |id: &u64| exchange.order(*id);
     Some(match fact {
-        SimFact::Accepted(Accepted { order: id, execution, at, .. }) => {
-            let order = orders::accepted(order(id)?);
+        SimFact::Accepted(accepted) => return entered(exchange, accepted),
+        SimFact::Replaced(replaced) => return entered(exchange, &replaced.by),
+        SimFact::Activated { order: id, execution, at } => {
+            let order = orders::activated(order(id)?, *at);
             Change { event: "new", order, execution: *execution, at: *at, fill: None }
         }
         SimFact::Traded(traded) => {
@@ -65,6 +86,7 @@ fn change<'a>(exchange: &Exchange, fact: &'a SimFact) -> Option<Change<'a>> {
         | SimFact::Standing { .. }
         | SimFact::Ruled { .. }
         | SimFact::Priced { .. }
+        | SimFact::Split { .. }
         | SimFact::Place(_)
         | SimFact::Cancel(_)
         | SimFact::PlaceList(_)
@@ -76,7 +98,7 @@ fn change<'a>(exchange: &Exchange, fact: &'a SimFact) -> Option<Change<'a>> {
         | SimFact::Rejected { .. }
         | SimFact::Listed(_)
         | SimFact::Triggered { .. }
-        | SimFact::Activated { .. }
+        | SimFact::Trailed { .. }
         | SimFact::Queued { .. } => return None,
     })
 }
@@ -96,11 +118,11 @@ fn position_after(exchange: &Exchange, fill: &Traded, later: &[SimFact]) -> Deci
     held - later.iter().filter_map(signed).sum::<Decimal>()
 }
 
-fn message(change: &Change<'_>, position: Option<Decimal>) -> UserEvent {
+fn message(exchange: &Exchange, change: &Change<'_>, position: Option<Decimal>) -> UserEvent {
     let Change { event, order, execution, at, fill } = change;
     let mut data = json!({
         "event": event, "execution_id": ids::execution(*execution), "timestamp": times::utc(*at),
-        "order": orders::json(order, None),
+        "order": orders::json(exchange, order, None),
     });
     if let Some(fill) = fill {
         data["price"] = number(fill.price).into();

@@ -56,6 +56,12 @@ pub fn fee(exchange: &Exchange, date: &str, name: &str) -> String {
     hashed(&["fee", &account(exchange), date, name])
 }
 
+/// The id of a split, by its symbol and its date.
+#[must_use]
+pub fn split(symbol: Symbol, date: &str) -> String {
+    hashed(&["split", symbol.as_str(), date])
+}
+
 /// The id of the account of these books.
 #[must_use]
 pub fn account(exchange: &Exchange) -> String {

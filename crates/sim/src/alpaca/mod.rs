@@ -1,8 +1,8 @@
 //! The protocol of Alpaca over the same books: trading and market data on one port.
 //!
-//! Shares are whole. There is no commission, but sales cost [`fees`] of the authorities. Every
-//! order id is a UUID that contains the number of the order, so it survives a restart. A client id
-//! is used up for good.
+//! Shares are whole by default. There is no commission, but sales cost [`fees`] of the authorities.
+//! Every order id is a UUID that contains the number of the order, so it survives a restart. A
+//! client id is used up for good.
 //!
 //! The request log and the faults name requests by their subject, with the words of the other
 //! protocol: `POST order` is the placement of an order in both.
@@ -10,7 +10,9 @@
 pub mod account;
 pub mod activities;
 pub mod bars;
+pub mod body;
 pub mod calendar;
+pub mod classes;
 pub mod data;
 pub mod error;
 pub mod events;
@@ -24,8 +26,11 @@ pub mod packed;
 pub mod place;
 pub mod query;
 pub mod quotes;
+pub mod replace;
 pub mod rest;
+pub mod roles;
 pub mod routes;
+pub mod splits;
 pub mod stream;
 pub mod times;
 

@@ -3,7 +3,7 @@
 use super::error::{self, translated};
 use super::query::Query;
 use super::routes::Route;
-use super::{account, activities, bars, calendar, fees, orders, place, quotes};
+use super::{account, activities, bars, calendar, fees, orders, place, quotes, replace, splits};
 use crate::exchange::Order;
 use crate::faults::{Falsified, Hit, Subject};
 use crate::server::connections::Line;
@@ -156,12 +156,12 @@ fn subject(desk: &Desk, call: &Call) -> Subject {
     };
     let peek = |name| call.params.as_ref().ok().and_then(|params| params.peek(name));
     let (symbol, id) = match &call.route {
-        Route::Order(id) | Route::Cancel(id) => by_order(id),
+        Route::Order(id) | Route::Cancel(id) | Route::Replace(id) => by_order(id),
         Route::OrderByClient => by_client(peek("client_order_id").unwrap_or_default()),
         Route::Place => placed(call.body.as_deref().unwrap_or_default()),
         Route::Position(name) | Route::Asset(name) => (name.clone(), String::new()),
         Route::LatestTrades(name) => (name.clone().unwrap_or_default(), String::new()),
-        Route::Bars | Route::Snapshots | Route::Orders => {
+        Route::Bars | Route::Snapshots | Route::Orders | Route::CorporateActions => {
             (peek("symbols").unwrap_or_default().to_owned(), String::new())
         }
         Route::Account
@@ -265,11 +265,15 @@ async fn answer(desk: &Desk, call: &Call) -> Result<Done, ApiError> {
             place::cancel(desk, id).await?;
             Ok(Done { status: 204, text: String::new() })
         }
+        Route::Replace(id) => {
+            let body = call.body.as_ref().map_err(Clone::clone)?;
+            Ok(Done::ok(&replace::replace(desk, id, body).await?))
+        }
         Route::CancelAll => {
             let rows = place::cancel_all(desk).await?;
             Ok(Done { status: 207, text: rows.to_string() })
         }
-        Route::Bars | Route::LatestTrades(_) | Route::Snapshots => {
+        Route::Bars | Route::LatestTrades(_) | Route::Snapshots | Route::CorporateActions => {
             let text = market_data(desk, &call.route, query)?;
             Ok(Done { status: 200, text })
         }
@@ -306,10 +310,12 @@ fn looked_up(desk: &Desk, route: &Route, query: Query<'_>) -> Result<Value, ApiE
         Route::Fees => Ok(Value::Array(Vec::new())),
         Route::Place
         | Route::Cancel(_)
+        | Route::Replace(_)
         | Route::CancelAll
         | Route::Bars
         | Route::LatestTrades(_)
-        | Route::Snapshots => Err(ApiError::internal()),
+        | Route::Snapshots
+        | Route::CorporateActions => Err(ApiError::internal()),
     })
 }
 
@@ -319,6 +325,9 @@ fn market_data(desk: &Desk, route: &Route, query: Query<'_>) -> Result<String, A
         Route::LatestTrades(None) => quotes::latest_trades(exchange, market, query),
         Route::LatestTrades(Some(name)) => quotes::latest_trade(exchange, market, query, name),
         Route::Snapshots => quotes::snapshots(exchange, market, query),
+        Route::CorporateActions => {
+            splits::response(market, query, when.now).map(|value| value.to_string())
+        }
         Route::Bars => {
             let wanted = bars::BarQuery::read(query, when.now)?;
             Ok(wanted.rows(exchange, market, &|bar| desk.published(bar, when.now)))
@@ -335,6 +344,7 @@ fn market_data(desk: &Desk, route: &Route, query: Query<'_>) -> Result<String, A
         | Route::Order(_)
         | Route::OrderByClient
         | Route::Cancel(_)
+        | Route::Replace(_)
         | Route::CancelAll
         | Route::Fills
         | Route::Fees => Err(ApiError::internal()),

@@ -30,6 +30,8 @@ pub enum Route {
     OrderByClient,
     /// Cancels an order.
     Cancel(String),
+    /// Replaces an order.
+    Replace(String),
     /// Cancels all open orders.
     CancelAll,
     /// The executions of the account.
@@ -42,12 +44,17 @@ pub enum Route {
     LatestTrades(Option<String>),
     /// Last trade, quote and bars of the symbols in the query.
     Snapshots,
+    /// Splits.
+    CorporateActions,
 }
 
 impl Route {
     /// The route of a method and a path.
     #[must_use]
     pub fn find(method: &str, path: &str) -> Option<Route> {
+        if (method, path) == ("GET", "/v1/corporate-actions") {
+            return Some(Route::CorporateActions);
+        }
         let parts: Vec<&str> = path.strip_prefix("/v2/")?.split('/').collect();
         let owned = |name: &str| name.to_owned();
         Some(match (method, &parts[..]) {
@@ -66,6 +73,7 @@ impl Route {
             ("GET", ["orders:by_client_order_id"]) => Route::OrderByClient,
             ("GET", ["orders", id]) => Route::Order(owned(id)),
             ("DELETE", ["orders", id]) => Route::Cancel(owned(id)),
+            ("PATCH", ["orders", id]) => Route::Replace(owned(id)),
             ("GET", ["stocks", "bars"]) => Route::Bars,
             ("GET", ["stocks", "trades", "latest"]) => Route::LatestTrades(None),
             ("GET", ["stocks", symbol, "trades", "latest"]) => {
@@ -79,13 +87,23 @@ impl Route {
     /// Whether it is a request for market data.
     #[must_use]
     pub fn is_data(&self) -> bool {
-        matches!(self, Route::Bars | Route::LatestTrades(_) | Route::Snapshots)
+        matches!(
+            self,
+            Route::Bars | Route::LatestTrades(_) | Route::Snapshots | Route::CorporateActions
+        )
     }
 
     /// Whether it is safe while the market may be behind what the client has seen.
     #[must_use]
     pub fn does_not_age(&self) -> bool {
-        matches!(self, Route::Cancel(_) | Route::CancelAll | Route::Clock | Route::Calendar)
+        matches!(
+            self,
+            Route::Cancel(_)
+                | Route::CancelAll
+                | Route::Clock
+                | Route::Calendar
+                | Route::CorporateActions
+        )
     }
 
     /// The endpoint with the same subject. The request log and the faults name it.
@@ -101,11 +119,14 @@ impl Route {
             Route::Orders => ("GET", "allOrders"),
             Route::Order(_) | Route::OrderByClient => ("GET", "order"),
             Route::Cancel(_) => ("DELETE", "order"),
+            Route::Replace(_) => ("POST", "order/cancelReplace"),
             Route::CancelAll => ("DELETE", "openOrders"),
             Route::Fills => ("GET", "myTrades"),
             Route::Bars => ("GET", "klines"),
             Route::LatestTrades(_) => ("GET", "ticker/price"),
             Route::Snapshots => ("GET", "ticker/24hr"),
+            // No other request of this protocol has this subject, so a fault can hit it alone.
+            Route::CorporateActions => ("GET", "/sapi/v1/asset/tradeFee"),
         };
         by_path(method, path).expect("the endpoint is in the table")
     }
@@ -133,6 +154,7 @@ mod tests {
             ("GET", "orders:by_client_order_id", "GET order"),
             ("DELETE", "orders/1", "DELETE order"),
             ("DELETE", "orders", "DELETE openOrders"),
+            ("PATCH", "orders/1", "POST order/cancelReplace"),
             ("GET", "stocks/bars", "GET klines"),
             ("GET", "stocks/trades/latest", "GET ticker/price"),
             ("GET", "stocks/AAPL/trades/latest", "GET ticker/price"),
@@ -142,6 +164,8 @@ mod tests {
             let endpoint = route.endpoint();
             assert_eq!(format!("{} {}", endpoint.method, endpoint.path), what);
         }
+        let actions = Route::find("GET", "/v1/corporate-actions").expect("a route");
+        assert!(actions.is_data() && actions.endpoint().path.ends_with("tradeFee"));
         for (method, path) in [("PUT", "/v2/orders"), ("GET", "/v2/"), ("GET", "/api/v3/order")] {
             assert_eq!(Route::find(method, path), None);
         }

@@ -3,12 +3,14 @@
 
 use super::costs::Costs;
 use super::order::OrderList;
-use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace, Terms};
+use super::request::{Cancel, CancelMany, NewList, NewOrder, OrderKind, Replace};
+use super::terms::{Terms, Trail};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::order::Side;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body, Mask, RuntimeEvent};
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,13 @@ pub enum SimFact {
     Priced {
         /// The costs.
         costs: Costs,
+        /// Venue time.
+        at: UtcMs,
+    },
+    /// Input: the shares of a symbol are replaced by new ones. Its orders were cancelled before.
+    Split {
+        /// The split.
+        split: Split,
         /// Venue time.
         at: UtcMs,
     },
@@ -143,6 +152,17 @@ pub enum SimFact {
         order: u64,
         /// The volume that is still ahead of it, in base units.
         ahead: Decimal,
+    },
+    /// An order took the place of another one, which ended.
+    Replaced(Replaced),
+    /// The market moved in favor of a trailing stop: its stop price follows.
+    Trailed {
+        /// The venue's id of the order.
+        order: u64,
+        /// Its trail, with the new best price.
+        trail: Trail,
+        /// The new stop price, in quote units.
+        stop: Decimal,
     },
 }
 
@@ -256,6 +276,17 @@ pub struct Accepted {
     pub terms: Option<Terms>,
 }
 
+/// An order that took the place of another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The venue's id of the order that ended.
+    pub order: u64,
+    /// Number of the execution event of its end.
+    pub execution: u64,
+    /// The order in its place.
+    pub by: Accepted,
+}
+
 /// One execution.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Traded {
@@ -286,9 +317,9 @@ pub struct Traded {
 }
 
 /// Kinds of facts that come from outside.
-pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26, 27]);
+pub const INPUTS: Mask = Mask::of(&[0, 1, 2, 3, 4, 5, 6, 7, 16, 24, 25, 26, 27, 28]);
 /// Kinds of facts that the core appends.
-pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15, 17]);
+pub const DERIVED: Mask = Mask::of(&[8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19]);
 
 impl Body for SimFact {
     fn kind(&self) -> u8 {
@@ -311,10 +342,13 @@ impl Body for SimFact {
             SimFact::Activated { .. } => 15,
             SimFact::Replace(_) => 16,
             SimFact::Queued { .. } => 17,
+            SimFact::Replaced(_) => 18,
+            SimFact::Trailed { .. } => 19,
             SimFact::Standing { .. } => 24,
             SimFact::Ruled { .. } => 25,
             SimFact::Priced { .. } => 26,
             SimFact::Ticked(_) => 27,
+            SimFact::Split { .. } => 28,
         }
     }
 
@@ -338,18 +372,27 @@ impl Body for SimFact {
             15 => "Activated",
             16 => "Replace",
             17 => "Queued",
+            18 => "Replaced",
+            19 => "Trailed",
             24 => "Standing",
             25 => "Ruled",
             26 => "Priced",
             27 => "Ticked",
+            28 => "Split",
             _ => "?",
         }
     }
 
-    /// All facts except the passing of time and of queues: they must be on disk before a response
-    /// or an event is sent.
+    /// All facts except the passing of time, of queues and of trails: they must be on disk before a
+    /// response or an event is sent.
     fn synced(&self) -> bool {
-        !matches!(self, SimFact::Advance(_) | SimFact::Ticked(_) | SimFact::Queued { .. })
+        !matches!(
+            self,
+            SimFact::Advance(_)
+                | SimFact::Ticked(_)
+                | SimFact::Queued { .. }
+                | SimFact::Trailed { .. }
+        )
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

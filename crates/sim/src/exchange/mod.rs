@@ -29,7 +29,9 @@ pub mod order;
 mod paper_fills;
 pub mod place;
 pub mod request;
+mod splits;
 pub mod state;
+pub mod terms;
 mod turn;
 
 pub use fact::{Advance, SimFact, Standing, Tick, Ticks, TimeInForce};
@@ -38,10 +40,12 @@ pub use open_state::{Purse, Tape};
 pub use order::{Order, OrderList, Status, Trade};
 pub use paper_fills::{PaperFills, Range};
 pub use request::{
-    Amount, Cancel, CancelMany, Leg, Lifetime, ListKind, Many, NewList, NewOrder, OrderKind,
-    Replace, Shape, Stop, Target, Terms, Trigger,
+    Amount, Cancel, CancelMany, Leg, ListKind, Many, NewList, NewOrder, OrderKind, Replace, Shape,
+    Stop, Target, Trigger,
 };
+pub use splits::Done;
 pub use state::Exchange;
+pub use terms::{Distance, Lifetime, Terms, Trail};
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 //! change it here.
 
 use super::costs::Costs;
-use super::fact::{Accepted, Opened, SimFact, Traded};
+use super::fact::{Accepted, Opened, Replaced, SimFact, Traded};
 use super::filters::MAX_NUM_ALGO_ORDERS;
 use super::order::{Order, OrderList, Status};
 use super::paper_fills::Range;
+use super::splits::Done;
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::instrument::Instrument;
@@ -33,6 +34,9 @@ pub struct Rules {
     pub delisted: BTreeSet<Symbol>,
     /// What trading costs.
     pub costs: Costs,
+    /// The splits that happened, by time.
+    #[serde(default)]
+    pub splits: Vec<Done>,
 }
 
 impl Rules {
@@ -178,6 +182,7 @@ impl Live {
     pub fn apply(&mut self, rules: &Rules, fact: &SimFact) -> Ended {
         match fact {
             SimFact::Accepted(accepted) => self.accepted(rules, accepted),
+            SimFact::Replaced(replaced) => return self.replaced(rules, replaced),
             SimFact::Traded(traded) => return self.traded(rules, traded),
             SimFact::Cancelled { order, execution, at, .. } => {
                 return self.ended(rules, *order, Status::Canceled, *execution, *at);
@@ -201,6 +206,11 @@ impl Live {
                     order.ahead = *ahead;
                 }
             }
+            SimFact::Trailed { order, trail, stop } => self.holding(rules, *order, |live| {
+                if let Some(order) = live.open.get_mut(order) {
+                    order.trailed(*trail, *stop);
+                }
+            }),
             SimFact::Activated { order, execution, at } => {
                 self.executions = *execution;
                 self.holding(rules, *order, |live| {
@@ -216,6 +226,7 @@ impl Live {
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
             | SimFact::Priced { .. }
+            | SimFact::Split { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -240,6 +251,27 @@ impl Live {
             live.open.insert(id, order);
         });
         self.queue(rules, id);
+    }
+
+    /// Ends an order and puts another one into its place, also in its list.
+    fn replaced(&mut self, rules: &Rules, fact: &Replaced) -> Ended {
+        let (by, at) = (fact.by.order, fact.by.at);
+        let mut ended = None;
+        self.holding(rules, fact.order, |live| {
+            let end = |order: Order| Order { status: Status::Canceled, updated: at, ..order };
+            ended = live.open.remove(&fact.order).map(end);
+        });
+        if let Some(terms) = ended.as_mut().and_then(|order| order.terms.as_mut()) {
+            terms.replaced_by = Some(by);
+        }
+        let list = fact.by.list.and_then(|list| self.lists.get_mut(&list));
+        for id in list.into_iter().flat_map(|list| &mut list.orders) {
+            if *id == fact.order {
+                *id = by;
+            }
+        }
+        self.accepted(rules, &fact.by);
+        Ended { order: ended, list: None }
     }
 
     /// Puts an order at the end of the queue at its limit.

@@ -1,10 +1,13 @@
 //! The books as a stage: facts change its orders, trades, balances and tapes.
 
 use super::costs::Costs;
-use super::fact::{Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Ticks, Traded};
+use super::fact::{
+    Accepted, Advance, DERIVED, INPUTS, Opened, SimFact, Standing, Tick, Ticks, Traded,
+};
 use super::open_state::{Ended, Live, Purse, Rules, Tape};
 use super::order::{Order, OrderList, Trade};
 use super::paper_fills::Range;
+use super::splits::Done;
 use super::{lists, matching, place};
 use crate::market::Pause;
 use everwarm_domain::id::{Symbol, SymbolMap};
@@ -21,7 +24,7 @@ use std::collections::BTreeMap;
 
 /// Rank of the exchange in its own journal.
 pub const RANK: Rank = Rank(10);
-const FORMAT: u8 = 7;
+const FORMAT: u8 = 8;
 
 /// The exchange: its books, its clocks and its rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub struct Exchange {
     pub(super) rules: Rules,
     pub(super) live: Live,
     closed: BTreeMap<u64, Order>,
-    closed_lists: BTreeMap<u64, OrderList>,
+    pub(super) closed_lists: BTreeMap<u64, OrderList>,
     newest: BTreeMap<(Symbol, String), u64>,
     trades: SymbolMap<Vec<Trade>>,
     market: UtcMs,
@@ -91,6 +94,12 @@ impl Exchange {
     #[must_use]
     pub fn pauses(&self) -> &[Pause] {
         &self.rules.pauses
+    }
+
+    /// The splits that happened, by time.
+    #[must_use]
+    pub fn splits(&self) -> &[Done] {
+        &self.rules.splits
     }
 
     /// The rules of one symbol.
@@ -177,29 +186,6 @@ impl Exchange {
     #[must_use]
     pub fn trades(&self, symbol: Symbol) -> &[Trade] {
         self.trades.get(symbol).map_or(&[], Vec::as_slice)
-    }
-
-    /// All lists by id.
-    pub fn lists(&self) -> impl Iterator<Item = &OrderList> {
-        (1..=self.live.listed).filter_map(|id| self.list(id))
-    }
-
-    /// The lists with an open order, by id.
-    pub fn open_lists(&self) -> impl Iterator<Item = &OrderList> {
-        self.live.lists.values()
-    }
-
-    /// The list with this id.
-    #[must_use]
-    pub fn list(&self, id: u64) -> Option<&OrderList> {
-        self.live.lists.get(&id).or_else(|| self.closed_lists.get(&id))
-    }
-
-    /// The newest list with this client id; open lists come first.
-    #[must_use]
-    pub fn list_named(&self, client_id: &str) -> Option<&OrderList> {
-        let all = self.live.lists.values().rev().chain(self.closed_lists.values().rev());
-        all.into_iter().find(|list| list.client_id == client_id)
     }
 
     fn opened(&mut self, opened: &Opened) {
@@ -334,6 +320,12 @@ impl Exchange {
         }
     }
 
+    /// Notes the client id of an order that entered the books.
+    fn named_by(&mut self, accepted: &Accepted) {
+        let name = (accepted.symbol, accepted.client_id.clone());
+        self.newest.insert(name, accepted.order);
+    }
+
     fn recorded(&mut self, fact: &Traded) {
         let buyer = self.order(fact.order).is_some_and(|order| order.side == Side::Buy);
         self.trades.entry(fact.symbol).push(Trade {
@@ -363,10 +355,10 @@ impl Stage for Exchange {
     }
 
     /// Version 2 added stops and lists, version 3 pauses, version 4 limits of stop orders, version
-    /// 5 costs, version 6 terms of orders and the order of executions, version 7 ranges and queues.
-    /// Older books are rebuilt from their facts.
+    /// 5 costs, version 6 terms of orders and the order of executions, version 7 ranges and queues,
+    /// version 8 more terms and splits. Older books are rebuilt from their facts.
     fn version(&self) -> u16 {
-        7
+        8
     }
 
     fn interest(&self) -> Mask {
@@ -399,6 +391,10 @@ impl Stage for Exchange {
                 self.passed(*at);
                 self.rules.costs = *costs;
             }
+            SimFact::Split { split, at } => {
+                self.passed(*at);
+                self.live.split(&mut self.rules, *split, *at);
+            }
             SimFact::Place(order) => self.passed(order.at),
             SimFact::Cancel(cancel) => self.passed(cancel.at),
             SimFact::PlaceList(list) => self.passed(list.at),
@@ -407,8 +403,11 @@ impl Stage for Exchange {
             SimFact::Advance(advance) => self.advanced(advance),
             SimFact::Ticked(ticks) => self.ticked(ticks),
             SimFact::Accepted(accepted) => {
-                let name = (accepted.symbol, accepted.client_id.clone());
-                self.newest.insert(name, accepted.order);
+                self.named_by(accepted);
+                self.applied(&fact.body);
+            }
+            SimFact::Replaced(replaced) => {
+                self.named_by(&replaced.by);
                 self.applied(&fact.body);
             }
             SimFact::Traded(traded) => {
@@ -420,6 +419,7 @@ impl Stage for Exchange {
             | SimFact::Listed(_)
             | SimFact::Triggered { .. }
             | SimFact::Activated { .. }
+            | SimFact::Trailed { .. }
             | SimFact::Queued { .. } => self.applied(&fact.body),
             SimFact::Upgraded { .. } | SimFact::Rejected { .. } => {}
         }
@@ -439,6 +439,7 @@ impl Stage for Exchange {
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
             | SimFact::Priced { .. }
+            | SimFact::Split { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Accepted(_)
             | SimFact::Traded(_)
@@ -448,6 +449,8 @@ impl Stage for Exchange {
             | SimFact::Listed(_)
             | SimFact::Triggered { .. }
             | SimFact::Activated { .. }
+            | SimFact::Replaced(_)
+            | SimFact::Trailed { .. }
             | SimFact::Queued { .. } => Vec::new(),
         };
         for body in facts {

@@ -8,6 +8,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::sessions::{Session, Sessions};
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -59,6 +60,10 @@ impl Market for InSessions {
 
     fn sessions(&self) -> Option<&Sessions> {
         Some(&self.sessions)
+    }
+
+    fn splits(&self) -> &[Split] {
+        self.market.splits()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

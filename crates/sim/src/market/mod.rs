@@ -20,6 +20,7 @@ mod prints;
 mod recording;
 mod recording_config;
 mod recording_error;
+mod recording_splits;
 mod seeded;
 pub mod stocks;
 mod total;
@@ -46,6 +47,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -70,6 +72,11 @@ pub trait Market: Send {
     /// The sessions in which it trades; none: it always trades.
     fn sessions(&self) -> Option<&Sessions> {
         None
+    }
+
+    /// The splits of its symbols, by day and symbol.
+    fn splits(&self) -> &[Split] {
+        &[]
     }
 
     /// The time up to which trades can be released, UTC milliseconds, where they are released up to

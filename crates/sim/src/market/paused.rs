@@ -6,6 +6,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -76,6 +77,10 @@ impl Market for Paused {
 
     fn sessions(&self) -> Option<&Sessions> {
         self.market.sessions()
+    }
+
+    fn splits(&self) -> &[Split] {
+        self.market.splits()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

@@ -12,6 +12,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, PRICE_SCALE, Price, floor_to_step};
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::chance::mix;
 use std::ops::RangeInclusive;
@@ -203,6 +204,10 @@ impl Market for Ticking {
 
     fn sessions(&self) -> Option<&Sessions> {
         self.market.sessions()
+    }
+
+    fn splits(&self) -> &[Split] {
+        self.market.splits()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

@@ -16,10 +16,12 @@ use super::defaults;
 use super::months::{self, Exported};
 use super::recording_config::{Amount, Config, SymbolConfig, VOLUME_SCALE, VolumeUnit};
 use super::recording_error::{Fault, RecordingError};
+use super::recording_splits;
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::{Decimal, Price, floor_to_step};
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -83,6 +85,8 @@ pub struct Recording {
     max_positions: BTreeMap<Symbol, Decimal>,
     max_stop_orders: BTreeMap<Symbol, u32>,
     balances: Vec<(String, Decimal)>,
+    /// By day and symbol.
+    splits: Vec<Split>,
     notices: Vec<Notice>,
 }
 
@@ -107,6 +111,7 @@ impl Recording {
             max_positions: BTreeMap::new(),
             max_stop_orders: BTreeMap::new(),
             balances: Vec::new(),
+            splits: Vec::new(),
             notices: Vec::new(),
         };
         for (symbol, path) in &files {
@@ -121,6 +126,10 @@ impl Recording {
             let text = format!("symbols.{name}: the recording has no file {name}_1m.csv[.gz]");
             return Err(RecordingError::of(&config_path, Fault::Config(text)));
         }
+        let known: Vec<Symbol> = files.keys().copied().collect();
+        let splits = recording_splits::read(&config.splits, &known);
+        recording.splits =
+            splits.map_err(|why| RecordingError::of(&config_path, Fault::Config(why)))?;
         recording.opens = Arc::new(opens(&recording.bars));
         recording.balances = if config.account.balances.is_empty() {
             defaults::default_balances(&recording.instruments)
@@ -150,6 +159,7 @@ impl Recording {
             max_positions: BTreeMap::new(),
             max_stop_orders: BTreeMap::new(),
             balances,
+            splits: Vec::new(),
             notices: Vec::new(),
         };
         (!recording.opens.is_empty()).then_some(recording)
@@ -288,6 +298,10 @@ impl Market for Recording {
 
     fn start(&self) -> UtcMs {
         *self.opens.first().expect("every file has a row and there is a file")
+    }
+
+    fn splits(&self) -> &[Split] {
+        &self.splits
     }
 
     fn end(&self) -> Option<UtcMs> {

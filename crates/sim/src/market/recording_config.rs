@@ -15,6 +15,12 @@
 //! min_notional = "5"              # default: 5 (0.0001 BTC, 0.001 ETH, …)
 //! max_position = "2"              # base units held and on order; default: no limit
 //! max_stop_orders = 0             # most open stop orders, 0 to 5; default: 5
+//!
+//! [[splits]]                      # with `--protocol alpaca` only
+//! symbol = "AAPL"
+//! ex_date = "2014-06-09"          # the first day with the new shares, in New York
+//! new_rate = 7                    # new shares ...
+//! old_rate = 1                    # ... for old ones, each 1 to 1,000,000
 //! ```
 //!
 //! Numbers are strings, or TOML numbers. Unknown keys, and symbols without a file, are errors.
@@ -31,6 +37,7 @@ use std::fmt;
 pub(super) struct Config {
     pub account: Account,
     pub symbols: BTreeMap<String, SymbolConfig>,
+    pub splits: Vec<SplitConfig>,
 }
 
 /// `[account]`
@@ -54,6 +61,16 @@ pub(super) struct SymbolConfig {
     pub min_notional: Option<Amount>,
     pub max_position: Option<Amount>,
     pub max_stop_orders: Option<StopOrders>,
+}
+
+/// `[[splits]]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SplitConfig {
+    pub symbol: String,
+    pub ex_date: String,
+    pub new_rate: u32,
+    pub old_rate: u32,
 }
 
 /// A number of stop orders of one symbol.

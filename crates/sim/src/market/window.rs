@@ -5,6 +5,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::sessions::Sessions;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use std::ops::RangeInclusive;
 
@@ -46,6 +47,10 @@ impl Market for Window {
 
     fn sessions(&self) -> Option<&Sessions> {
         self.market.sessions()
+    }
+
+    fn splits(&self) -> &[Split] {
+        self.market.splits()
     }
 
     fn known_until(&mut self, released: UtcMs) -> UtcMs {

@@ -23,6 +23,7 @@ use crate::wire::streams::{self, Before};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_runtime::clock;
 use std::collections::BTreeSet;
@@ -451,6 +452,28 @@ impl Desk {
     }
 
     fn advance_steps(
+        &self,
+        inner: &mut Inner,
+        to: UtcMs,
+        market_to: UtcMs,
+    ) -> Result<(), ApiError> {
+        while let Some((split, at)) = self.next_split(inner, to) {
+            let before = at - 1;
+            self.advance_inputs(inner, before, market_to.min(before))?;
+            for input in alpaca::splits::inputs(inner.books.exchange(), split, at) {
+                self.advance_step(inner, &input)?;
+            }
+        }
+        self.advance_inputs(inner, to, market_to)
+    }
+
+    /// The next split that happens by `to`, and when.
+    fn next_split(&self, inner: &Inner, to: UtcMs) -> Option<(Split, UtcMs)> {
+        let next = || alpaca::splits::next(inner.books.exchange(), &inner.market, to);
+        self.protocol.trades_shares().then(next).flatten()
+    }
+
+    fn advance_inputs(
         &self,
         inner: &mut Inner,
         to: UtcMs,

@@ -99,6 +99,7 @@ fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
             | SimFact::Priced { .. }
+            | SimFact::Split { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -109,6 +110,8 @@ fn list_events(exchange: &Exchange, facts: &[SimFact]) -> Vec<Value> {
             | SimFact::Accepted(_)
             | SimFact::Triggered { .. }
             | SimFact::Queued { .. }
+            | SimFact::Replaced(_)
+            | SimFact::Trailed { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => (None, ""),
         };
@@ -211,6 +214,7 @@ impl<'a> Report<'a> {
             | SimFact::Standing { .. }
             | SimFact::Ruled { .. }
             | SimFact::Priced { .. }
+            | SimFact::Split { .. }
             | SimFact::Place(_)
             | SimFact::Cancel(_)
             | SimFact::PlaceList(_)
@@ -220,6 +224,8 @@ impl<'a> Report<'a> {
             | SimFact::Ticked(_)
             | SimFact::Listed(_)
             | SimFact::Queued { .. }
+            | SimFact::Replaced(_)
+            | SimFact::Trailed { .. }
             | SimFact::Upgraded { .. }
             | SimFact::Rejected { .. } => None,
         }

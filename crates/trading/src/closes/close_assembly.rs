@@ -3,8 +3,9 @@
 
 use super::Closes;
 use super::doubt::{Doubts, Refused};
+use super::split_checks::{Late, SplitChecks};
 use everwarm_domain::fact::Market;
-use everwarm_domain::id::Symbol;
+use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::market::Bar;
 use everwarm_domain::odd::OddBar;
 use everwarm_domain::time::{MINUTE, UtcMs};
@@ -19,6 +20,8 @@ pub(super) const HOLE: UtcMs = MINUTE;
 pub enum Next {
     /// The next close must wait until it is released; see [`CloseAssembly::release`].
     Held,
+    /// Wait until the venue has reported the splits of a symbol.
+    Asked,
     /// Append this input, then call [`CloseAssembly::next`] again.
     Append(Market),
     /// Fetch the bars of these symbols up to this close.
@@ -56,6 +59,7 @@ pub struct CloseAssembly {
     doubts: Doubts,
     /// Closes up to this time may be appended.
     released: UtcMs,
+    splits: SplitChecks,
 }
 
 /// The source of a bar.
@@ -90,9 +94,16 @@ impl CloseAssembly {
     /// traded.
     #[must_use]
     pub fn new(lockstep: bool) -> CloseAssembly {
-        let (pending, fetched, traded, late, doubts) = Default::default();
+        let (pending, fetched, traded, late, doubts, splits) = Default::default();
         let released = UtcMs::MAX;
-        CloseAssembly { lockstep, pending, fetched, traded, late, doubts, released }
+        CloseAssembly { lockstep, pending, fetched, traded, late, doubts, released, splits }
+    }
+
+    /// The same, for a venue that reports splits. A bar that a split may explain waits for them.
+    #[must_use]
+    pub fn with_splits_of(mut self, venue: VenueId) -> CloseAssembly {
+        self.splits = SplitChecks::of(venue);
+        self
     }
 
     /// Takes a closed bar from a stream. Repeated bars have no effect.
@@ -230,6 +241,9 @@ impl CloseAssembly {
         if let Some(refused) = self.doubts.next_refusal() {
             return Next::Append(refused);
         }
+        for held in self.splits.decided(closes) {
+            self.take(closes, held);
+        }
         while let Some(held) = self.late.pop() {
             let bar = held.bar;
             let close = bar.open_time + MINUTE;
@@ -240,6 +254,11 @@ impl CloseAssembly {
             if doubtful {
                 self.doubts.ask(bar, now);
                 return Next::Fetch(close, vec![bar.symbol]);
+            }
+            match self.splits.late(closes, &held) {
+                Late::Passes => {}
+                Late::Waits => continue,
+                Late::Asks(fact) => return Next::Append(fact),
             }
             return Next::Append(Market::LateBar { bar: bar.ordered(), odd });
         }
@@ -296,7 +315,7 @@ impl CloseAssembly {
         &mut self,
         closes: &Closes,
         (close, now): (UtcMs, UtcMs),
-        missing: Vec<Symbol>,
+        mut missing: Vec<Symbol>,
     ) -> Option<Next> {
         let bars = self.pending.get_mut(&close)?;
         bars.retain(|symbol, _| closes.has_past(*symbol) && !closes.has(*symbol, close));
@@ -318,6 +337,10 @@ impl CloseAssembly {
         if !doubtful.is_empty() {
             return Some(Next::Fetch(close, doubtful));
         }
+        if let Some(next) = self.splits.close(closes, bars, &mut missing, (now, self.lockstep)) {
+            return Some(next);
+        }
+        odd.retain(|odd: &OddBar| bars.contains_key(&odd.symbol));
         let bars = self.pending.remove(&close).unwrap_or_default().into_values();
         let bars: Vec<Bar> = bars.map(|held| held.bar.ordered()).collect();
         let has_bars = !bars.is_empty();

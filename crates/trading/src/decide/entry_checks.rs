@@ -145,6 +145,7 @@ impl Decide {
 
     /// The rules of a symbol, if it takes orders now.
     pub(super) fn instrument(&self, symbol: Symbol) -> Result<&Instrument, Refusal> {
+        self.split_allows(symbol)?;
         let Some(rule) = self.instruments.get(symbol) else {
             return no("instrument", format!("the venue's rules for {symbol} are not known"));
         };

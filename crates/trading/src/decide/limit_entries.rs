@@ -156,6 +156,11 @@ impl LimitEntries {
         }
     }
 
+    /// Forgets the entries of a symbol to order again.
+    pub(super) fn forget(&mut self, symbol: Symbol) {
+        self.again.retain(|(of, _), _| *of != symbol);
+    }
+
     /// Whether an entry is to be ordered again.
     pub(super) fn follows(&self) -> bool {
         !self.again.is_empty()
@@ -241,7 +246,8 @@ impl Decide {
             .and_then(|()| self.drivers_allow(*symbol, strategy))
             .and_then(|()| self.values_allow(*symbol, strategy))
             .and_then(|()| self.listing_allows(*symbol))
-            .and_then(|()| self.bars_allow(*symbol));
+            .and_then(|()| self.bars_allow(*symbol))
+            .and_then(|()| self.split_allows(*symbol));
         if let Err(Refusal { text, .. }) = allowed {
             return Some(text);
         }

@@ -26,6 +26,7 @@ use everwarm_domain::order::{
 };
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::settings::{ExitRules, Strategies};
+use everwarm_domain::split::Ratio;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_kernel::fact::{Key, Rank};
 use serde::{Deserialize, Serialize};
@@ -121,6 +122,12 @@ pub(super) struct Levels {
     pub(super) target: Option<Decimal>,
 }
 
+/// Prices of a lot after a split.
+fn in_new_shares(exits: ExitPrices, ratio: Ratio) -> ExitPrices {
+    let price = |price: Decimal| ratio.price(price).round_dp(PLACES);
+    ExitPrices { stop: exits.stop.map(price), target: exits.target.map(price) }
+}
+
 /// A share of `price`: `ppm` millionths more of it.
 fn part(price: Decimal, ppm: i64) -> Decimal {
     price.saturating_mul(Decimal::new(1_000_000 + ppm, 6))
@@ -139,6 +146,14 @@ impl Guard {
         self.exits.stop = exits.stop.or(self.exits.stop);
         self.exits.target = exits.target.or(self.exits.target);
         self.orders.rejected = 0;
+        self.known = None;
+    }
+
+    /// Puts its quantity and its prices into new shares.
+    fn split(&mut self, ratio: Ratio) {
+        self.bought = ratio.quantity(self.bought);
+        self.exits = in_new_shares(self.exits, ratio);
+        self.high = ratio.price(self.high).round_dp(PLACES);
         self.known = None;
     }
 
@@ -421,6 +436,16 @@ impl Guards {
     pub(super) fn given(&mut self, symbol: Symbol, strategy: &str, exits: ExitPrices) {
         if let Some(guard) = self.lots.get_mut(&(symbol, strategy.to_owned())) {
             guard.given(exits);
+        }
+    }
+
+    /// Puts the lots of a symbol into new shares. The ledger reports their quantities.
+    pub(super) fn split(&mut self, symbol: Symbol, ratio: Ratio) {
+        for (_, guard) in self.lots.iter_mut().filter(|((of, _), _)| *of == symbol) {
+            guard.split(ratio);
+        }
+        for (_, entry) in self.entries.iter_mut().filter(|((of, _), _)| *of == symbol) {
+            entry.exits = in_new_shares(entry.exits, ratio);
         }
     }
 

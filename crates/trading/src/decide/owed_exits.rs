@@ -250,6 +250,11 @@ impl Exits {
         self.account.after = n;
     }
 
+    /// Forgets what the last account lacked of an asset: it counted other shares.
+    pub(super) fn recounted(&mut self, asset: &str) {
+        self.account.lacks.remove(asset);
+    }
+
     /// Takes the account of input `n`. An unreadable balance counts as complete.
     pub(super) fn account(&mut self, n: u64, balances: &[Balance], unread: &[String]) {
         let mut totals: BTreeMap<String, Decimal> = BTreeMap::new();

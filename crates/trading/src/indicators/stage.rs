@@ -162,6 +162,7 @@ impl Stage for Indicators {
             kind::ROLLED,
             kind::INSTRUMENTS,
             kind::SESSIONS,
+            kind::CORPORATE_ACTION,
         ])
     }
 
@@ -200,6 +201,10 @@ impl Stage for Indicators {
             Body::Market(Market::Universe { unlisted, .. }) => {
                 self.past.retain(|symbol| !unlisted.contains(symbol));
                 self.series.iter_mut().for_each(|series| series.remove(unlisted));
+            }
+            // Its features begin again: the bars before have other shares.
+            Body::Market(Market::CorporateAction(action)) if action.split().is_some() => {
+                self.series.iter_mut().for_each(|series| series.remove(&[action.symbol]));
             }
             Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
                 if let Some(series) = self.of(*timeframe) {

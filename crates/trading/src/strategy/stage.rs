@@ -399,6 +399,7 @@ impl<S: Strategy> Stage for StrategyStage<S> {
             kind::SWITCHED,
             kind::UNIVERSE,
             kind::INSTRUMENTS,
+            kind::CORPORATE_ACTION,
             kind::OWED,
             kind::DECLINED,
             kind::INTENT,
@@ -458,6 +459,9 @@ impl<S: Strategy> Stage for StrategyStage<S> {
                 self.state.lines.remove_all(unlisted);
             }
             Body::Market(Market::Instruments { rules }) => self.state.instruments.learn(rules),
+            Body::Market(Market::CorporateAction(action)) if action.split().is_some() => {
+                self.state.lines.get_mut(action.symbol).into_iter().for_each(Line::forget);
+            }
             Body::Order(_) | Body::Ledger(_) | Body::Decision(_) => self.stands(fact),
             Body::Market(_) | Body::Venue(_) | Body::Operator(_) | Body::Analysis(_) => {}
         }

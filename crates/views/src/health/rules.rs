@@ -415,6 +415,11 @@ fn stale(signs: &Signs, found: &mut Vec<FindingView>) {
 }
 
 fn odd_bars(signs: &Signs, found: &mut Vec<FindingView>) {
+    for (symbol, (since, text)) in &signs.facts.split_doubts {
+        let todo = "the daemon repeats the query; if it keeps failing, check the venue's status";
+        let view = finding(Severity::Broken, text.clone(), todo).since(*since, signs.venue);
+        found.push(view.by(format!("everwarm why-not {symbol}")));
+    }
     for (symbol, (since, text)) in &signs.facts.strange {
         let todo = "compare it with the exchange's chart; exits continue, and entries of the \
                     symbol pause for 15 closes after an odd bar";

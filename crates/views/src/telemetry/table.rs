@@ -143,6 +143,7 @@ pub const RULES: &[&str] = &[
     "refused",
     "regime",
     "settling",
+    "split",
     "stale",
     "stop-too-near",
     "too-small",

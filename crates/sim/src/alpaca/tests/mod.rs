@@ -8,6 +8,7 @@ use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
 use everwarm_domain::sessions::{Session, Sessions};
+use everwarm_domain::split::Split;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
@@ -18,17 +19,22 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
+mod brackets;
 mod data;
 mod faults;
 mod fees;
+mod fractions;
 mod hostile;
 mod market;
 mod orders;
 mod packed;
 mod pairs;
 mod refusals;
+mod replace;
 mod sessions;
+mod splits;
 mod stream;
+mod trailing;
 
 struct Dir(PathBuf);
 
@@ -57,6 +63,7 @@ struct Stocks {
     instruments: Vec<Instrument>,
     bars: Vec<Bar>,
     sessions: Option<Sessions>,
+    splits: Vec<Split>,
 }
 
 impl Stocks {
@@ -75,7 +82,7 @@ impl Stocks {
         ]);
         bars.sort_by_key(|bar| (bar.open_time, bar.symbol));
         let instruments = ["AAPL", "MSFT"].map(instrument).to_vec();
-        Stocks { instruments, bars, sessions: None }
+        Stocks { instruments, bars, sessions: None, splits: Vec::new() }
     }
 
     /// With a session that ends two minutes after the start, and one that lasts two minutes an hour
@@ -120,6 +127,10 @@ impl Market for Stocks {
 
     fn sessions(&self) -> Option<&Sessions> {
         self.sessions.as_ref()
+    }
+
+    fn splits(&self) -> &[Split] {
+        &self.splits
     }
 
     fn next_close(&mut self, after: UtcMs) -> Option<UtcMs> {
@@ -210,6 +221,18 @@ impl Client {
         self.send(Method::GET, path, "").await
     }
 
+    /// Replaces an order.
+    async fn patch(&self, id: &str, changes: Value) -> (u16, Value) {
+        self.send(Method::PATCH, &format!("/v2/orders/{id}"), &changes.to_string()).await
+    }
+
+    /// An order, by the id of the venue, with its legs.
+    async fn shown(&self, id: &str) -> Value {
+        let (status, order) = self.get(&format!("/v2/orders/{id}?nested=true")).await;
+        assert_eq!(status, 200, "{order}");
+        order
+    }
+
     async fn delete(&self, path: &str) -> (u16, Value) {
         self.send(Method::DELETE, path, "").await
     }
@@ -277,6 +300,19 @@ fn limit_order(side: &str, qty: &str, price: &str, id: &str) -> Value {
         "symbol": "AAPL", "qty": qty, "side": side, "type": "limit", "limit_price": price,
         "time_in_force": "gtc", "client_order_id": id,
     })
+}
+
+/// The event and the status of the next message about an order, and its id.
+async fn event(socket: &mut Socket) -> (String, String, String) {
+    let update = next(socket).await;
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let (event, order) = (&update["data"]["event"], &update["data"]["order"]);
+    (text(event), text(&order["status"]), text(&order["id"]))
+}
+
+/// The id in a response.
+fn id(order: &Value) -> &str {
+    order["id"].as_str().expect("an id")
 }
 
 /// The next message, and whether it came in a binary frame. None: the connection has ended.
