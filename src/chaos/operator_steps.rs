@@ -285,12 +285,46 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
     }
     let Ok(price) = venue.price(symbol).await else { return false };
     let Ok(quantity) = sizing::market(rule, held, price) else { return true };
-    let (client_id, now) = (ClientOrderId(id), act.world.now());
+    place(act.world, ClientOrderId(id), (symbol, Side::Sell, quantity)).await
+}
+
+/// Begins the ids of orders that a person places on the website of the venue.
+pub(super) const BY_OTHERS: &str = "web-";
+
+/// Trades on the website of the venue: buys for 400 quote units, or sells for 150.
+pub(super) async fn trade(act: Act<'_>, side: Side, symbol: Symbol) -> bool {
+    at_rest(act.world).await;
+    let Some(admin) = &act.world.admin else { return false };
+    let Ok(ledger) = admin.ledger().await else { return false };
+    let id = format!("{BY_OTHERS}{}", act.number);
+    if has(&ledger, &id) {
+        return true;
+    }
+    let venue = &act.world.venue;
+    let Ok(rules) = venue.instruments(&[symbol]).await else { return false };
+    let Some(rule) = rules.first().filter(|rule| rule.trading) else { return true };
+    let Ok(price) = venue.price(symbol).await else { return false };
+    let worth = match side {
+        Side::Buy => Decimal::from(400),
+        Side::Sell => Decimal::from(150),
+    };
+    let quantity = worth.checked_div(price).unwrap_or_default();
+    let Ok(quantity) = sizing::market(rule, quantity, price) else { return true };
+    place(act.world, ClientOrderId(id), (symbol, side, quantity)).await
+}
+
+/// Places an order at the market without the daemon.
+async fn place(
+    world: &World,
+    client_id: ClientOrderId,
+    (symbol, side, quantity): (Symbol, Side, Decimal),
+) -> bool {
+    let now = world.now();
     let intent = OrderIntent {
         client_id: client_id.clone(),
-        strategy: "panic".to_owned(),
+        strategy: String::new(),
         symbol,
-        side: Side::Sell,
+        side,
         order_type: OrderType::Market,
         quantity,
         price: None,
@@ -298,9 +332,17 @@ pub(super) async fn panic(act: Act<'_>, symbol: Symbol) -> bool {
         valid_until: now,
         terms: Box::default(),
     };
-    let validity = venue.validity(now);
+    let validity = world.venue.validity(now);
     let attempt = SendAttempt { client_id, attempt: 1, validity };
-    venue.place(&intent, &attempt).await.is_ok()
+    world.venue.place(&intent, &attempt).await.is_ok()
+}
+
+/// How many retries of a quarantine the journal has.
+pub(super) fn retries(world: &World) -> usize {
+    let is_retry = |fact: &Fact<Body>| {
+        matches!(fact.body, Body::Operator(Operator::Released { retry: true, .. }))
+    };
+    facts(world).iter().filter(|(_, fact)| is_retry(fact)).count()
 }
 
 /// Releases the last quarantine: retries the input, or drops it. A stopped stage keeps everything

@@ -11,8 +11,8 @@ use everwarm_views::exit::{Exit, Failure};
 use everwarm_views::questions::{Asked, RECONCILE};
 use everwarm_views::sentences;
 use everwarm_views::views::{
-    AdoptView, AdoptedView, BalanceView, ConflictView, OpenView, ReconcileView, ResolveView,
-    ResolvedView,
+    AdoptView, AdoptedView, BalanceView, ConflictView, ExternalSaleView, OpenView, ReconcileView,
+    ResolveView, ResolvedView,
 };
 use everwarm_words::text::{Table, instant, plain, wrap};
 
@@ -76,6 +76,9 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
     for ConflictView { id, conflict } in &view.conflicts {
         lines.extend(wrap(&format!("conflict {id}  {}", sentences::conflict(conflict)), width));
     }
+    for sale in &view.sales {
+        lines.extend(wrap(&sold(sale), width));
+    }
     if !view.conflicts.is_empty() {
         lines
             .push("resolve each: everwarm resolve ID --accept venue|ours --reason TEXT".to_owned());
@@ -94,6 +97,18 @@ pub fn lines(view: &ReconcileView, width: usize) -> Vec<String> {
         lines.extend(wrap(&text, width));
     }
     lines
+}
+
+/// What an external order sold, and what to do about it.
+fn sold(sale: &ExternalSaleView) -> String {
+    let ExternalSaleView { asset, symbol, client_order_id, venue_order_id, time, .. } = sale;
+    let (quantity, beyond) = (plain(sale.quantity), plain(sale.beyond));
+    format!(
+        "external order {client_order_id} (venue id {venue_order_id}) sold {quantity} {symbol} at \
+         {} UTC. The lot of manual explains all but {beyond} {asset}. If you placed it, accept \
+         the venue. If not, replace the API key of the account first.",
+        instant(*time)
+    )
 }
 
 fn balance(row: &BalanceView, view: &ReconcileView) -> String {

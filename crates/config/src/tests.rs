@@ -292,17 +292,20 @@ fn everything_wrong_is_reported() {
 }
 
 #[test]
-fn orders_of_others_halt_trading_only_if_the_account_is_compared() {
-    let with = |every: &str| {
+fn orders_of_others_halt_trading_or_are_adopted_only_if_the_account_is_compared() {
+    let with = |policy: &str, every: &str| {
         let flags =
-            vec![flag("risk.external_orders", "halt"), flag("venue.compare_account_s", every)];
+            vec![flag("risk.external_orders", policy), flag("venue.compare_account_s", every)];
         Sources { flags, ..Sources::default() }.load(CheckDepth::Words).map(drop)
     };
-    with("60").unwrap();
-    let error = with("0").unwrap_err().to_string();
-    let expected =
-        "--risk.external_orders: risk.external_orders: \"halt\" needs venue.compare_account_s";
-    assert!(error.contains(expected), "{error}");
+    with("ignore", "0").unwrap();
+    for policy in ["halt", "adopt"] {
+        with(policy, "60").unwrap();
+        let error = with(policy, "0").unwrap_err().to_string();
+        let key = "risk.external_orders";
+        let expected = format!("--{key}: {key}: \"{policy}\" needs venue.compare_account_s");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[test]

@@ -135,6 +135,12 @@ impl ClientOrderId {
         self.0.starts_with(Self::PREFIX) && !self.is_panic()
     }
 
+    /// Whether another program or a person placed the order.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        !self.0.starts_with(Self::PREFIX)
+    }
+
     /// Whether `everwarm panic` placed the order.
     #[must_use]
     pub fn is_panic(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Orders: our intents and requests, and the venue's reports.
 
+pub use super::external_trades::{ExternalTrade, ExternalTrades, is_adopted};
+
 use super::id::{ClientOrderId, Symbol, VenueId};
 use super::money::Decimal;
 use super::time::UtcMs;

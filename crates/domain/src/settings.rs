@@ -88,12 +88,46 @@ impl Default for Trading {
 /// What follows from open orders that somebody else placed at the account. Orders with our prefix
 /// that we do not know always halt trading.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", remote = "Self")]
 pub enum ExternalOrders {
     /// Nothing. What they trade shows in the balances.
     #[default]
     Ignore,
     /// Trading is halted while there are any.
+    Halt,
+    /// What they trade becomes part of the books: the strategy `manual` owns it. Saved states of
+    /// stages do not distinguish it from `Ignore`, because no stage does.
+    Adopt,
+}
+
+impl Serialize for ExternalOrders {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if to.is_human_readable() {
+            return ExternalOrders::serialize(self, to);
+        }
+        let halts = *self == ExternalOrders::Halt;
+        let saved = if halts { ExternalInState::Halt } else { ExternalInState::Ignore };
+        saved.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for ExternalOrders {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<ExternalOrders, D::Error> {
+        if from.is_human_readable() {
+            return ExternalOrders::deserialize(from);
+        }
+        Ok(match ExternalInState::deserialize(from)? {
+            ExternalInState::Ignore => ExternalOrders::Ignore,
+            ExternalInState::Halt => ExternalOrders::Halt,
+        })
+    }
+}
+
+/// The policies that saved states of stages distinguish.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ExternalInState {
+    Ignore,
     Halt,
 }
 
@@ -288,6 +322,7 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use everwarm_kernel::state;
 
     #[test]
     fn a_configuration_of_an_earlier_version_has_later_rules_off() {
@@ -297,6 +332,18 @@ mod tests {
         let risk = Risk { reduce_at_drawdown_percent: 5, ..risk };
         let text = Settings { risk: risk.clone(), ..Settings::default() }.to_text();
         assert_eq!(Settings::from_text(&text).unwrap().risk, risk);
+    }
+
+    #[test]
+    fn a_saved_state_ignores_orders_that_are_adopted_and_a_configuration_does_not() {
+        let all = [ExternalOrders::Ignore, ExternalOrders::Halt, ExternalOrders::Adopt];
+        let saved: [ExternalOrders; 3] =
+            all.map(|policy| state::load(1, &state::save(1, &policy)).unwrap());
+        assert_eq!(saved, [ExternalOrders::Ignore, ExternalOrders::Halt, ExternalOrders::Ignore]);
+        let text = all.map(|policy| serde_json::to_string(&policy).unwrap());
+        assert_eq!(text, [r#""ignore""#, r#""halt""#, r#""adopt""#]);
+        let read: [ExternalOrders; 3] = text.map(|text| serde_json::from_str(&text).unwrap());
+        assert_eq!(read, all);
     }
 
     #[test]

@@ -143,6 +143,12 @@ impl World {
         every.filter(|every| !every.is_zero() && self.passing != Passing::Lockstep)
     }
 
+    /// Whether what external orders trade becomes part of the books, by the settings in force.
+    #[must_use]
+    pub fn adopts_external(&self) -> bool {
+        self.board.in_force("risk.external_orders").is_some_and(|policy| policy == "adopt")
+    }
+
     /// Number of connections to the venue: those of the market, and that of the account.
     #[must_use]
     pub fn connections(&self) -> usize {

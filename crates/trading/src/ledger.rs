@@ -22,7 +22,10 @@
 //!
 //! Adopted assets move from external holdings to our cash, or to a position at its last price. This
 //! is an adjustment, too. A sale by `everwarm panic` is booked as an exit, from the oldest lot
-//! first.
+//! first. What an external order buys belongs to `manual`, if such orders are adopted. What it
+//! sells comes out of the lot of `manual`; the rest of a larger sale stays a shortage.
+//!
+//! A split of a symbol changes the quantity of its lots and no value.
 //!
 //! The venue may take fees that no fill reports. If the cash lacks exactly the sum of the last
 //! ones, they are booked: cash and equity fall. They are a loss of no lot. Each is booked once.
@@ -48,6 +51,7 @@ mod booking;
 mod charges;
 mod facts;
 mod position;
+mod splits;
 
 use super::decide::BEFORE_LOTS as BEFORE_LOTS_OF_DECISION;
 use super::instruments::Instruments;
@@ -61,7 +65,7 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::{Symbol, SymbolMap};
 use everwarm_domain::money::{self, Decimal, Price};
-use everwarm_domain::order::{Balance, Side};
+use everwarm_domain::order::Balance;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask, Rank};
@@ -429,6 +433,7 @@ impl Stage for Ledger {
         Mask::of(&[
             kind::CLOSE,
             kind::INSTRUMENTS,
+            kind::CORPORATE_ACTION,
             kind::ACCOUNT,
             kind::CONFIG_APPLIED,
             kind::RESOLVED,
@@ -459,6 +464,7 @@ impl Stage for Ledger {
                 }
             }
             Body::Market(Market::Instruments { rules }) => self.instruments.learn(rules),
+            Body::Market(Market::CorporateAction(action)) => self.split(fact.key, action),
             Body::Operator(Operator::ConfigApplied { text, .. }) => {
                 if let Some(settings) = super::settings::applied(text) {
                     self.settings = settings;
@@ -468,14 +474,7 @@ impl Stage for Ledger {
                 let charges = Charges { rows: charges, ids: charge_ids };
                 self.account((fact.key.n, *time), balances, unread, charges);
             }
-            Body::Order(Order::Filled { client_id, symbol, side: Side::Sell, fill, .. })
-                if client_id.is_panic() =>
-            {
-                self.panicked(fact.key, *symbol, fill);
-            }
-            Body::Order(Order::Filled { strategy, symbol, side, fill, .. }) => {
-                self.apply_fill((fact.key, fact.time), strategy, *symbol, *side, fill);
-            }
+            Body::Order(order) => self.ordered((fact.key, fact.time), order),
             Body::Operator(Operator::Resolved { conflict, accept, .. }) => {
                 self.resolved(fact.key, conflict, *accept);
             }
@@ -510,7 +509,6 @@ impl Stage for Ledger {
             | Body::Operator(_)
             | Body::Analysis(_)
             | Body::Decision(_)
-            | Body::Order(_)
             | Body::Ledger(_) => {}
         }
     }
@@ -518,6 +516,9 @@ impl Stage for Ledger {
     fn decide(&self, fact: &Fact<Body>, out: &mut Out<Body>) {
         match &fact.body {
             Body::Market(Market::Close { time, .. }) => self.append_equity(*time, out),
+            Body::Market(Market::CorporateAction(action)) => {
+                self.append_split(fact.key, action, out);
+            }
             Body::Order(Order::Filled { symbol, .. }) => {
                 self.append_position(fact.key, *symbol, out);
             }
@@ -583,6 +584,9 @@ impl Stage for Ledger {
     }
 }
 
+#[cfg(test)]
+#[path = "ledger/external_tests.rs"]
+mod external_tests;
 #[cfg(test)]
 #[path = "ledger/lots_tests.rs"]
 mod lots_tests;

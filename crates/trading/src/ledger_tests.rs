@@ -7,7 +7,7 @@ use crate::testing::{
     AccountFact, close, configured, dec, fact, facts_of, filled, input, instrument, sym, trade,
 };
 use everwarm_domain::id::VenueId;
-use everwarm_domain::order::{Charge, VenueFill};
+use everwarm_domain::order::{Charge, Side, VenueFill};
 
 fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
     let balance = |(asset, free): &(&str, &str)| Balance {
@@ -19,7 +19,7 @@ fn balances(all: &[(&str, &str)]) -> Vec<Balance> {
 }
 
 /// Applies an account and its comparison in one input; returns the ledger's facts.
-fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
+pub(super) fn account(ledger: &mut Ledger, n: u64, all: &[(&str, &str)]) -> String {
     charged(ledger, n, all, &[])
 }
 
@@ -55,7 +55,7 @@ fn compared(ledger: &mut Ledger, n: u64, conflicts: Vec<Conflict>) -> String {
     words(&facts_of(ledger, &fact(n, 700, body)))
 }
 
-fn words(facts: &[Body]) -> String {
+pub(super) fn words(facts: &[Body]) -> String {
     let word = |body: &Body| match body {
         Body::Ledger(LedgerFact::Position { quantity, cost, realized_pnl, cash, .. }) => {
             format!("{quantity} cost {cost} made {realized_pnl} cash {cash}")

@@ -146,6 +146,7 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
     Some(match body {
         Body::Market(Market::LateBar { bar, .. }) => ("market", Warn, Some(bar.symbol)),
         Body::Market(Market::BarRefused { symbol, .. }) => ("market", Warn, Some(*symbol)),
+        Body::Market(Market::CorporateAction(action)) => ("market", Warn, Some(action.symbol)),
         Body::Market(Market::Sessions { .. }) => ("market", Info, None),
         Body::Market(Market::Close { odd, .. }) => {
             ("market", Warn, Some(odd.first()?.symbol).filter(|_| odd.len() == 1))
@@ -154,7 +155,10 @@ fn sorted(body: &Body) -> Option<(&'static str, Weight, Option<Symbol>)> {
             (!listed.is_empty() || !unlisted.is_empty()).then_some(("market", Info, None))?
         }
         Body::Venue(
-            Venue::Refused { .. } | Venue::Unanswered { .. } | Venue::PanicTraded { .. },
+            Venue::Refused { .. }
+            | Venue::Unanswered { .. }
+            | Venue::PanicTraded { .. }
+            | Venue::ExternalTraded(_),
         ) => ("venue", Warn, None),
         Body::Venue(Venue::Absent { .. } | Venue::Account { .. } | Venue::Responded { .. }) => {
             ("venue", Info, None)

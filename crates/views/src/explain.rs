@@ -96,9 +96,10 @@ fn order_of(journal: &dyn JournalFacts, asked: &Asked) -> Result<Option<ClientOr
     match asked {
         Asked::Fact(_) => {}
         Asked::Order(id) => journal.each(0, &mut |_, fact| {
-            // Orders of `everwarm panic` have fills but no decision in this journal.
+            // Orders of `everwarm panic` and adopted ones have fills but no decision in this
+            // journal.
             if let Body::Order(Order::Filled { client_id, .. }) = &fact.body
-                && client_id.is_panic()
+                && (client_id.is_panic() || client_id.is_external())
                 && client_id.0.starts_with(id.as_str())
             {
                 found.insert(client_id.clone());
@@ -357,7 +358,8 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
         | Venue::Account { .. }
         | Venue::PanicTraded { .. }
         | Venue::Requested(_)
-        | Venue::Responded { .. } => None,
+        | Venue::Responded { .. }
+        | Venue::ExternalTraded(_) => None,
     }
 }
 
@@ -429,6 +431,9 @@ fn mentions(body: &Body, id: &ClientOrderId) -> bool {
             Venue::PanicTraded { trades, .. } => trades.iter().any(|trade| trade.client_id == *id),
             Venue::Requested(request) => request.of == *id,
             Venue::Responded { of, .. } => of == id,
+            Venue::ExternalTraded(external) => {
+                external.trades.iter().any(|trade| trade.client_id == *id)
+            }
         },
         Body::Decision(Decision::Approved { intent, .. }) => intent.client_id == *id,
         Body::Decision(

@@ -1,5 +1,7 @@
 //! The account compared with the books: both sides, conflicts, and how an operator resolves them.
 
+mod external_sales;
+
 use super::exit::{Exit, Failure};
 use super::journal_reader::JournalFacts;
 use super::views::{
@@ -18,6 +20,7 @@ use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Body as _, Fact, Key, Mask};
 use everwarm_kernel::stage::Stage as _;
 use everwarm_trading::ledger::Ledger;
+use external_sales::ExternalSales;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
@@ -33,6 +36,7 @@ const INTEREST: Mask = Mask::of(&[
     kind::CHANGED,
     kind::FILLED,
     kind::RECONCILED,
+    kind::EXTERNAL_TRADED,
 ]);
 /// Maximum number of characters of a reason.
 const REASON_MAX: usize = 500;
@@ -166,11 +170,12 @@ struct Reconciliation {
     picture: Option<Picture>,
     conflicts: Vec<Conflict>,
     resolved: Vec<ResolvedView>,
+    sales: ExternalSales,
 }
 
 impl Reconciliation {
     fn fold(&mut self, fact: &Fact<Body>) {
-        self.ledger.evolve(fact);
+        self.sales.evolve(fact, &mut self.ledger, &self.assets);
         match &fact.body {
             Body::Venue(Venue::Account { life, time, balances, open, venue, .. }) => {
                 self.venue = *venue;
@@ -306,10 +311,11 @@ impl Reconciliation {
     }
 
     fn view(self) -> ReconcileView {
+        let sales = self.sales.of(&self.conflicts);
         let conflicts = self.conflicts.iter().map(ConflictView::of).collect();
         let resolved = self.resolved;
         let Some(picture) = self.picture else {
-            return ReconcileView { conflicts, resolved, ..ReconcileView::default() };
+            return ReconcileView { conflicts, resolved, sales, ..ReconcileView::default() };
         };
         let open =
             |(id, (symbol, ours)): (&ClientOrderId, &(Symbol, Option<OrderStatus>))| OpenView {
@@ -327,6 +333,7 @@ impl Reconciliation {
             conflicts,
             resolved,
             adopted: picture.adopted,
+            sales,
         }
     }
 }

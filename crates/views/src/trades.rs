@@ -17,7 +17,7 @@ mod tests;
 use super::exit::Failure;
 use super::journal_reader::JournalFacts;
 use super::views::{ProblemView, VerifiedTradeView, VerifyTradesView};
-use books::{Books, Lot};
+use books::{Books, By, Lot};
 use everwarm_domain::fact::kinds::rank;
 use everwarm_domain::fact::{Body, LOTS_FROM, Ledger, Market, Operator, Order, Part, Venue};
 use everwarm_domain::id::Symbol;
@@ -84,6 +84,8 @@ pub struct TradeFold {
     /// The last difference of each position and lot that differs, and of the cash.
     off: BTreeMap<(Symbol, Option<String>), Off>,
     cash_off: Decimal,
+    /// Whether the present input is a split.
+    splits: bool,
     view: VerifyTradesView,
     listed: VecDeque<VerifiedTradeView>,
     limit: usize,
@@ -106,7 +108,7 @@ impl TradeFold {
     /// Takes one fact in, in the order of the journal.
     pub fn fold(&mut self, fact: &Fact<Body>) {
         let counts = match &fact.body {
-            Body::Market(Market::Instruments { .. })
+            Body::Market(Market::Instruments { .. } | Market::CorporateAction(_))
             | Body::Operator(Operator::ConfigApplied { .. } | Operator::Adopted { .. })
             | Body::Order(Order::Filled { .. })
             | Body::Ledger(_) => true,
@@ -153,6 +155,7 @@ impl TradeFold {
     fn input(&mut self, facts: &BTreeMap<Key, Fact<Body>>) {
         let old = |fact: &Fact<Body>| is_old(fact) && matches!(fact.body, Body::Ledger(_));
         self.books.one_lot = facts.values().any(old);
+        self.splits = facts.values().any(is_split);
         let touched = touched(facts);
         let before: BTreeMap<(Symbol, String), Lot> = (touched.iter())
             .flat_map(|symbol| {
@@ -224,6 +227,7 @@ impl TradeFold {
             Body::Market(Market::Instruments { rules }) => {
                 for rule in rules {
                     self.books.bases.insert(rule.symbol, rule.base.clone());
+                    self.books.steps.insert(rule.symbol, rule.lot_size);
                     self.quotes.insert(rule.symbol, rule.quote.clone());
                 }
             }
@@ -242,9 +246,19 @@ impl TradeFold {
             }
             Body::Order(Order::Filled { client_id, strategy, symbol, side, fill, .. }) => {
                 self.view.fills += 1;
-                let of = (strategy.as_str(), client_id.is_panic());
-                self.books.fill(of, (*symbol, *side, fact.time), fill);
+                let by = By::of(client_id, strategy);
+                // Of external orders, only trades against the cash are booked.
+                if by != By::Others || self.quotes.get(symbol) == self.books.quote.as_ref() {
+                    self.books.fill((strategy.as_str(), by), (*symbol, *side, fact.time), fill);
+                }
             }
+            Body::Market(Market::CorporateAction(action)) => {
+                if let Some(ratio) = action.split() {
+                    self.books.new_shares(action.symbol, ratio, fact.time);
+                }
+            }
+            // The books have the rest of a split already.
+            Body::Ledger(Ledger::Adjusted { .. }) if self.splits => {}
             Body::Ledger(Ledger::Adjusted { part, amount, .. }) => {
                 self.books.adjust((*part, *amount), *price, fact.time);
             }
@@ -377,6 +391,10 @@ impl TradeFold {
 /// Whether a version of the ledger without lots appended the fact.
 fn is_old(fact: &Fact<Body>) -> bool {
     fact.version < LOTS_FROM
+}
+
+fn is_split(fact: &Fact<Body>) -> bool {
+    matches!(&fact.body, Body::Market(Market::CorporateAction(action)) if action.split().is_some())
 }
 
 fn is_fill(fact: &Fact<Body>) -> bool {

@@ -9,6 +9,7 @@ mod lots;
 mod owed;
 mod proof;
 mod ready;
+mod reconciled;
 mod trades;
 
 pub use super::features::IndicatorsView;
@@ -17,7 +18,7 @@ pub use super::health::views::{
 };
 pub use super::operations::{
     NamedView, ReasonView, ReloadCountView, ReloadResult, ReloadView, ReloadsView, SafeView,
-    SessionView, SwitchWord, SwitchedView, SwitchesView, Trigger,
+    SessionView, SwitchRequest, SwitchedView, SwitchesView, Trigger,
 };
 pub use calibration::{CalibratedView, CalibrationView, ProposedKeyView};
 pub use everwarm_history::records::{EquityView, FillView, OrderView, PositionView, TradeView};
@@ -29,6 +30,7 @@ pub use proof::{
     ProblemView, RemovedView, ReplayView, ReplayedStageView, UnequalView, VerifyView,
 };
 pub use ready::{CheckView, ReadyView};
+pub use reconciled::{ExternalSaleView, OpenView};
 pub use trades::{VerifiedTradeView, VerifyTradesView};
 
 use crate::coverage::CoverageView;
@@ -36,7 +38,7 @@ use everwarm_domain::fact::{Accept, BreakerLevel, Conflict, Standing};
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::market::Bar;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::order::Side;
 use everwarm_domain::quarantine::Quarantine;
 use everwarm_domain::time::UtcMs;
 use everwarm_trading::universe::Row;
@@ -314,6 +316,9 @@ pub struct ReconcileView {
     /// What was adopted after `time`, oldest first: `balances` count it as ours.
     #[serde(default)]
     pub adopted: Vec<AdoptedView>,
+    /// Sales of external orders that are part of a conflict, oldest first.
+    #[serde(default)]
+    pub sales: Vec<ExternalSaleView>,
 }
 
 /// One asset on both sides.
@@ -332,24 +337,6 @@ pub struct BalanceView {
     /// Quantity at the venue less ours and the surplus, as of now. It includes trades after the
     /// comparison.
     pub difference: Decimal,
-}
-
-/// An order on both sides.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct OpenView {
-    /// Its id; the venue's id if the order is not ours.
-    #[schema(value_type = shapes::ClientOrderId)]
-    pub client_order_id: ClientOrderId,
-    /// Its symbol.
-    #[schema(value_type = shapes::Symbol)]
-    pub symbol: Symbol,
-    /// Its status in the books at the comparison; none: the books did not know it.
-    #[schema(value_type = Option<shapes::OrderStatus>)]
-    pub ours: Option<OrderStatus>,
-    /// Whether it was open at the venue at the comparison.
-    pub open: bool,
-    /// Whether it belongs to others: never touched.
-    pub foreign: bool,
 }
 
 /// An unexplained difference.

@@ -4,6 +4,7 @@
 //!
 //! The check reads the disk; it does not rely on what the journal reports as durable.
 
+use crate::chaos::operator_steps::BY_OTHERS;
 use crate::chaos::requests::{cancels, placed};
 use everwarm_domain::fact::{Body, Venue};
 use everwarm_domain::id::ClientOrderId;
@@ -54,8 +55,9 @@ impl Announced {
                 continue;
             };
             let mut missing = |announced: &BTreeSet<(String, UtcMs)>, id: &str| {
-                // `everwarm panic` sells without the daemon and announces nothing.
-                let past = id.starts_with(ClientOrderId::PANIC_PREFIX);
+                // `everwarm panic` and other programs trade without the daemon and announce
+                // nothing.
+                let past = id.starts_with(ClientOrderId::PANIC_PREFIX) || id.starts_with(BY_OTHERS);
                 if !past && !announced.contains(&(id.to_owned(), timestamp)) {
                     broken.push(format!(
                         "{id} of {} was asked for at {}, its announcement is not on disk",

@@ -1,6 +1,7 @@
 //! Every order at the venue was decided and announced before it was sent, and no id is there twice.
 
 use super::orders;
+use crate::chaos::operator_steps::BY_OTHERS;
 use everwarm_domain::fact::{Body, Order, Venue};
 use everwarm_domain::id::ClientOrderId;
 use everwarm_kernel::fact::Fact;
@@ -29,10 +30,10 @@ impl Intended {
     pub fn end(&self, ledger: &Value) -> Vec<String> {
         let unknown = orders(ledger).filter(|order| {
             let id = order.id.as_str();
-            // Nobody announces orders of an emergency sale; the invariant of positions checks that
-            // they are booked.
-            !id.starts_with(ClientOrderId::PANIC_PREFIX)
-                && (!self.intents.contains(id) || !self.sent.contains(id))
+            // Nobody announces orders of an emergency sale or of other programs; the invariant of
+            // positions checks that they are booked.
+            let past = id.starts_with(ClientOrderId::PANIC_PREFIX) || id.starts_with(BY_OTHERS);
+            !past && (!self.intents.contains(id) || !self.sent.contains(id))
         });
         let unknown =
             unknown.map(|o| format!("the venue has an order {} that was not announced", o.id));

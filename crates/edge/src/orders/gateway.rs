@@ -18,10 +18,10 @@ use crate::orders::rounds::{Due, Flight, Round, RoundTask, VenueProblem, run_rou
 use crate::orders::schedule::{NextRequest, Schedule};
 use crate::orders::send_state::SendState;
 use crate::orders::silence::{FAIR, MissedReport, MissedReports};
-use crate::orders::unexplained::applied;
+use crate::orders::unexplained::{Booked, applied};
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{
     OrderReport, OrderRequest, OrderStatus, RequestKind, Response, Side, VenueFill,
 };
@@ -34,7 +34,7 @@ use everwarm_runtime::mailbox::Ticket;
 use everwarm_runtime::runner::Runner;
 use everwarm_trading::orders::order_states::{ToQuery, ToSend};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire};
 use std::time::{Duration, Instant};
@@ -105,6 +105,8 @@ pub struct State {
     looking_since: Option<UtcMs>,
     /// State of the account checks while trading.
     comparing: Comparing,
+    /// Symbols that external orders traded since the last comparison.
+    external: BTreeSet<Symbol>,
     /// When the last comparison ended, or this instance began.
     compared: Instant,
     /// The round under way sets it if it reported the account.
@@ -162,6 +164,7 @@ impl Actor for Gateway {
             next_act_at: WallMs::default(),
             looking_since: None,
             comparing: Comparing::default(),
+            external: BTreeSet::new(),
             compared: clock::now(),
             reporting: None,
             sending: false,
@@ -192,6 +195,7 @@ impl Actor for Gateway {
             GatewayMsg::Hint(report, _) if report.client_id.is_panic() => state.comparing.doubt(),
             GatewayMsg::Hint(report, _) => {
                 state.missed.reported(&report);
+                state.traded_by_others(&report);
                 state.hints.push(*report);
             }
             GatewayMsg::Lacking => state.comparing.doubt(),
@@ -237,6 +241,16 @@ impl State {
             self.comparing.doubt();
         }
         self.world.board.write_venue(wall(), trouble);
+    }
+
+    /// Notes what an external order traded, if that is adopted. The stream may leave out a fill, so
+    /// the fills are fetched before the account is compared.
+    fn traded_by_others(&mut self, report: &OrderReport) {
+        let traded = report.client_id.is_external() && !report.executed.is_zero();
+        if traded && self.world.adopts_external() {
+            self.external.insert(report.symbol);
+            self.comparing.doubt();
+        }
     }
 
     /// Gives the stream some time to report it.
@@ -362,7 +376,9 @@ impl State {
             Verdict::Stands(picture) => {
                 let open = picture.open();
                 let Picture { balances, unread, charges, .. } = picture;
-                let searches = outgoing.expected.searches(&balances, &[]);
+                let booked = self.booked();
+                let adopts = booked.adopted.as_ref().map(|_| &self.external);
+                let searches = outgoing.expected.searches(&balances, &[], adopts);
                 let (charge_ids, charges) = charges.into_iter().unzip();
                 let account = Venue::Account {
                     life,
@@ -379,10 +395,10 @@ impl State {
                     self.world.journal.append(&self.writer, now, account)?;
                     self.reported();
                 } else {
-                    let known = Known::of(outgoing);
-                    let reported = Arc::new(AtomicBool::new(false));
+                    let (booked, reported) = (Box::new(booked), Arc::new(AtomicBool::new(false)));
                     self.reporting = Some(Arc::clone(&reported));
-                    self.start_round(me, RoundTask::Account { account, searches, known, reported });
+                    let task = RoundTask::Account { account, searches, booked, reported };
+                    self.start_round(me, task);
                 }
                 compare_after(me, self.compare_in().max(self.settling_time()));
             }
@@ -392,6 +408,7 @@ impl State {
 
     /// Notes that the account was reported.
     fn reported(&mut self) {
+        self.external.clear();
         self.compared = clock::now();
         self.comparing.compared();
     }
@@ -425,8 +442,7 @@ impl State {
             if let Some(wait) = self.schedule.silent(wall()) {
                 return Ok(Due::Held(wait));
             }
-            let known = Known::of(outgoing);
-            return Ok(self.reconcile(life, now, known));
+            return Ok(self.reconcile(life, now));
         }
         self.world.chaos().enter(Phase::Live);
         let cancels = outgoing.to_cancel(life, now);
@@ -466,7 +482,7 @@ impl State {
     /// Compares the account with the books. An order that is not found may still exist and explain
     /// the account, so it is queried first, for a while. In lockstep an order that traded is
     /// queried again at once: no close comes before its fills are known.
-    fn reconcile(&mut self, life: u64, now: UtcMs, known: Known) -> Due {
+    fn reconcile(&mut self, life: u64, now: UtcMs) -> Due {
         let since = *self.looking_since.get_or_insert(now);
         let patient = now < since + LOOK_FOR;
         let followed = self.traded_orders(&[]).is_empty();
@@ -476,12 +492,21 @@ impl State {
         }
         let asks = self.sent_orders();
         self.count_follows(&asks);
+        let booked = Box::new(self.booked());
         let outgoing = self.outgoing.stage_mut();
         for ask in &asks {
             outgoing.orders.asked(&ask.client_id, now);
         }
         let (expected, applied) = (Box::new(outgoing.expected.clone()), applied(&outgoing.orders));
-        Due::Now(Box::new(RoundTask::Reconcile { life, asks, known, patient, expected, applied }))
+        Due::Now(Box::new(RoundTask::Reconcile { life, asks, booked, patient, expected, applied }))
+    }
+
+    /// What trades of the account are compared with.
+    fn booked(&self) -> Booked {
+        let outgoing = self.outgoing.stage();
+        let adopts = self.world.adopts_external();
+        let adopted = adopts.then(|| outgoing.orders.adopted_trades());
+        Booked { known: Known::of(outgoing), adopted }
     }
 
     /// Appends a response for announced requests that have none and for which no round waits. Also

@@ -1,6 +1,7 @@
 //! The way of an order: what the gateway does next, its requests, and what the venue reports.
 
 pub mod account;
+pub mod findings;
 pub mod gateway;
 pub mod private_stream;
 pub mod report_checks;

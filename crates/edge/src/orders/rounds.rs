@@ -10,10 +10,10 @@ use crate::market::universe::UniverseMsg;
 use crate::orders::gateway::GatewayMsg;
 use crate::orders::report_checks::Known;
 use crate::orders::silence::MissedReport;
-use crate::orders::unexplained::{self, Applied, Expected, Search};
+use crate::orders::unexplained::{self, Applied, Booked, Expected, Search};
 use crate::world::World;
 use everwarm_domain::fact::{Body, Venue};
-use everwarm_domain::id::ClientOrderId;
+use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::order::{
     OrderIntent, OrderReport, OrderRequest, Proof, Response, SendAttempt,
 };
@@ -25,6 +25,7 @@ use everwarm_runtime::journal::Writer;
 use everwarm_trading::orders::order_states::ToQuery;
 use everwarm_venue::port::{AccountPicture, ErrorClass, Stamp, Trade, TradesSince, VenueError};
 use futures_util::future::join_all;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire, Ordering::Release};
 use std::time::{Duration, Instant};
@@ -111,8 +112,8 @@ pub enum RoundTask {
         life: u64,
         /// The live orders.
         asks: Vec<ToQuery>,
-        /// Our orders that the venue has reported.
-        known: Known,
+        /// What trades are compared with.
+        booked: Box<Booked>,
         /// Whether the balances wait until all of these orders were found.
         patient: bool,
         /// What the account should show.
@@ -120,14 +121,14 @@ pub enum RoundTask {
         /// Booked trades of the live orders.
         applied: Applied,
     },
-    /// Fetches what `everwarm panic` traded, and reports the account.
+    /// Fetches what `everwarm panic` and external orders traded, and reports the account.
     Account {
         /// The snapshot of the account.
         account: Venue,
         /// Symbols with a balance that nothing explains.
         searches: Vec<Search>,
-        /// The venue's ids of our own orders.
-        known: Known,
+        /// What trades are compared with.
+        booked: Box<Booked>,
         /// Set to true if the account was reported.
         reported: Arc<AtomicBool>,
     },
@@ -138,8 +139,9 @@ struct Looking<'a> {
     life: u64,
     /// The live orders.
     asks: &'a [ToQuery],
-    /// The venue's ids of our own orders.
-    orders: &'a Known,
+    booked: &'a Booked,
+    /// Symbols to search although their balance agrees; none: external orders are not adopted.
+    named: Option<&'a BTreeSet<Symbol>>,
     expected: &'a Expected,
     applied: &'a Applied,
 }
@@ -224,20 +226,21 @@ pub async fn run_round(world: &World, writer: &Writer, task: RoundTask) -> Optio
             (Vec::new(), problem)
         }
         RoundTask::Query(asks, known) => query(world, &asks, &known).await,
-        RoundTask::Reconcile { life, asks, known, patient, expected, applied } => {
-            let (orders, expected) = (&known, &*expected);
-            let known = Looking { life, asks: &asks, orders, expected, applied: &applied };
+        RoundTask::Reconcile { life, asks, booked, patient, expected, applied } => {
+            let (booked, expected, none) = (&*booked, &*expected, BTreeSet::new());
+            let (asks, named) = (&asks[..], booked.adopted.as_ref().map(|_| &none));
+            let known = Looking { life, asks, booked, named, expected, applied: &applied };
             reconcile(world, &known, patient).await
         }
-        RoundTask::Account { account, searches, known, reported } => {
-            let (panicked, error) = unexplained::fetch(world, &searches, &known).await;
+        RoundTask::Account { account, searches, booked, reported } => {
+            let (found, error) = unexplained::fetch(world, &searches, &booked).await;
             let kept = error.as_ref().map(VenueProblem::of);
-            // `everwarm panic` may have sold more than this snapshot shows. The next check shows
-            // all of it.
-            let stands = panicked.is_none() && kept.is_none();
+            // `everwarm panic` may have sold more than this snapshot shows, and an external order
+            // may have traded more. The next check shows all of it.
+            let stands = !found.has_trades() && kept.is_none();
             reported.store(stands, Release);
             let account = stands.then_some(Body::Venue(account));
-            (panicked.into_iter().chain(account).collect(), kept)
+            (found.into_bodies(world).into_iter().chain(account).collect(), kept)
         }
     };
     let (bodies, kept) = answers;
@@ -493,8 +496,10 @@ async fn reconcile(world: &World, known: &Looking<'_>, patient: bool) -> Answers
     let kept = reconcile_account(world, known, patient, &mut bodies).await.err();
     if let Some(kept) = &kept {
         tracing::info!(why = kept.why, "the account was not read; it is tried again");
-        // Found trades of `everwarm panic` are kept: the next try has less to fetch.
-        bodies.retain(|body| matches!(body, Body::Venue(Venue::PanicTraded { .. })));
+        // Found trades are kept: the next try has less to fetch.
+        bodies.retain(|body| {
+            matches!(body, Body::Venue(Venue::PanicTraded { .. } | Venue::ExternalTraded(_)))
+        });
     }
     (bodies, kept)
 }
@@ -506,8 +511,8 @@ async fn reconcile_account(
     bodies: &mut Vec<Body>,
 ) -> Result<(), VenueProblem> {
     let no = |e: VenueError| VenueProblem::of(&e);
-    let Looking { life, asks, orders, expected, applied } = *known;
-    let (reports, kept) = query(world, asks, orders).await;
+    let Looking { life, asks, booked, named, expected, applied } = *known;
+    let (reports, kept) = query(world, asks, &booked.known).await;
     *bodies = reports;
     if let Some(kept) = kept {
         return Err(kept);
@@ -528,17 +533,17 @@ async fn reconcile_account(
     open.sort();
     let AccountPicture { mut balances, unread, charges, .. } = picture;
     balances.sort_by(|a, b| a.asset.cmp(&b.asset));
-    let searches = expected.searches(&balances, &unexplained::reports(bodies, applied));
-    let (panicked, error) = unexplained::fetch(world, &searches, orders).await;
-    let found = panicked.is_some();
-    bodies.extend(panicked);
+    let searches = expected.searches(&balances, &unexplained::reports(bodies, applied), named);
+    let (found, error) = unexplained::fetch(world, &searches, booked).await;
+    let has_trades = found.has_trades();
+    bodies.extend(found.into_bodies(world));
     if let Some(e) = error {
         return Err(no(e));
     }
-    if found {
+    if has_trades {
         let mut now = world.venue.account().await.map_err(no)?.balances;
         now.sort_by(|a, b| a.asset.cmp(&b.asset));
-        // `everwarm panic` is still selling: the next check shows all of it.
+        // `everwarm panic` or an external order still trades: the next check shows all of it.
         if now != balances {
             return Ok(());
         }

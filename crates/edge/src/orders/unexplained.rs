@@ -1,21 +1,25 @@
-//! Balances that the books do not explain, and the trades of `everwarm panic`. The gateway fetches
-//! these trades before it reports the account.
+//! Balances that the books do not explain, and the trades of `everwarm panic` and of external
+//! orders. The gateway fetches these trades before it reports the account.
 //!
 //! `everwarm panic` sells while no daemon writes the journal. Its trades show as less of a base
-//! asset than the books have. Only then are trades fetched, and only for these symbols.
+//! asset than the books have. Only then are trades fetched, and only for these symbols. If external
+//! orders are adopted, a surplus counts, too, and so do symbols in which the private stream has
+//! reported a fill of one.
 
+use crate::orders::findings::Findings;
 use crate::orders::report_checks::Known;
 use crate::retry;
 use crate::world::World;
 use everwarm_domain::fact::{Body, Dispute, Ledger, Market, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, SymbolMap};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{Balance, OrderReport, PanicTrade, Side};
+use everwarm_domain::order::{Balance, ExternalTrade, OrderReport, PanicTrade, Side};
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::{VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::Fact;
+use everwarm_trading::orders::adopted::AdoptedTrades;
 use everwarm_trading::orders::order_states::OrderStates;
-use everwarm_venue::port::{Trade, TradesSince, VenueError};
+use everwarm_venue::port::{ErrorClass, Trade, TradesSince, VenueError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,12 +140,14 @@ impl Expected {
     }
 
     /// The symbols whose balance is not explained by the books or by `reports`, which are not
-    /// booked yet.
+    /// booked yet. If external orders are adopted, also symbols with a surplus and those that are
+    /// `named`.
     #[must_use]
     pub fn searches(
         &self,
         balances: &[Balance],
         reports: &[(OrderReport, BTreeSet<VenueTradeId>)],
+        adopts: Option<&BTreeSet<Symbol>>,
     ) -> Vec<Search> {
         let mut expected = self.foreign.clone();
         for (asset, fee) in &self.fees {
@@ -166,21 +172,39 @@ impl Expected {
             }
         }
         for Balance { asset, free, locked } in balances {
-            if let Some(expected) = expected.get_mut(asset) {
+            if adopts.is_some() {
+                *expected.entry(asset.clone()).or_default() -= *free + *locked;
+            } else if let Some(expected) = expected.get_mut(asset) {
                 *expected -= *free + *locked;
             }
         }
-        let short = |base: &String| expected.get(base).is_some_and(|left| *left > Decimal::ZERO);
-        let symbols = self.bases.iter().filter(|(_, base)| short(base));
-        let search = |symbol| {
-            let (newest, time) = self.explained.get(symbol).cloned()?;
-            let since = time - LAG_MS;
-            let behind = |(time, id)| TradesSince::Trade(id, time);
-            let from = newest.map_or(TradesSince::Time(since), behind);
-            Some(Search { symbol, from, since })
+        let differs = |symbol: Symbol, base: &String| {
+            let left = expected.get(base).copied().unwrap_or_default();
+            let found = adopts.is_some_and(|named| !left.is_zero() || named.contains(&symbol));
+            left > Decimal::ZERO || found
         };
-        symbols.filter_map(|(symbol, _)| search(symbol)).take(SEARCHES_MAX).collect()
+        let symbols = self.bases.iter().filter(|(symbol, base)| differs(*symbol, base));
+        symbols.filter_map(|(symbol, _)| self.search(symbol)).take(SEARCHES_MAX).collect()
     }
+
+    /// The search for trades of a symbol since its balance was explained last; none if it never
+    /// was.
+    fn search(&self, symbol: Symbol) -> Option<Search> {
+        let (newest, time) = self.explained.get(symbol).cloned()?;
+        let since = time - LAG_MS;
+        let behind = |(time, id)| TradesSince::Trade(id, time);
+        let from = newest.map_or(TradesSince::Time(since), behind);
+        Some(Search { symbol, from, since })
+    }
+}
+
+/// What trades are compared with.
+#[derive(Clone, Debug, Default)]
+pub struct Booked {
+    /// The venue's ids of our own orders.
+    pub known: Known,
+    /// The booked trades of external orders; none: external orders are not adopted.
+    pub adopted: Option<AdoptedTrades>,
 }
 
 /// The reports among `bodies`, each with its booked trades.
@@ -213,44 +237,79 @@ pub fn applied(orders: &OrderStates) -> Applied {
     living.flat_map(|o| o.applied_trades().map(|id| (o.intent.symbol, id.clone()))).collect()
 }
 
-/// Fetches the trades of `everwarm panic`, as one fact; none if there are none. `known` are the
-/// venue's ids of our own orders. Weight 20 for each search, and 4 for each order found in it.
+/// Fetches the trades of `everwarm panic`, and those of external orders if these are adopted.
+/// Weight 20 for each search, and 4 for each order found in it.
 ///
 /// # Errors
 /// The venue was not reached. What was found before is returned, too.
 pub async fn fetch(
     world: &World,
     searches: &[Search],
-    known: &Known,
-) -> (Option<Body>, Option<VenueError>) {
-    let (mut found, mut error) = (Vec::new(), None);
+    booked: &Booked,
+) -> (Findings, Option<VenueError>) {
+    let mut found = Findings::default();
     for search in searches {
-        match panicked(world, search, known).await {
-            Ok(trades) => found.extend(trades),
-            Err(e) => {
-                error = Some(e);
-                break;
-            }
+        if let Err(error) = look(world, search, booked, &mut found).await {
+            return (found, Some(error));
         }
     }
-    found.sort_by(|a: &PanicTrade, b| {
-        let key = |trade: &PanicTrade| (trade.symbol, trade.fill.time);
-        key(a).cmp(&key(b)).then_with(|| a.fill.trade_id.cmp(&b.fill.trade_id))
-    });
-    let venue = world.venue.id();
-    let traded =
-        (!found.is_empty()).then_some(Body::Venue(Venue::PanicTraded { trades: found, venue }));
-    (traded, error)
+    (found, None)
 }
 
-async fn panicked(
+async fn look(
     world: &World,
     search: &Search,
-    known: &Known,
-) -> Result<Vec<PanicTrade>, VenueError> {
+    booked: &Booked,
+    found: &mut Findings,
+) -> Result<(), VenueError> {
+    let Booked { known, adopted } = booked;
     let mut trades = world.venue.trades_since(search.symbol, search.from.clone()).await?;
-    trades.retain(|t| t.fill.time >= search.since && !known.has(t.symbol, &t.venue_order_id));
-    of_panic(world, trades).await
+    trades.retain(|t| {
+        let is_new = adopted.as_ref().is_none_or(|adopted| !adopted.has(t.symbol, &t.fill));
+        is_new && t.fill.time >= search.since && !known.has(t.symbol, &t.venue_order_id)
+    });
+    let mut strange = BTreeSet::new();
+    for (client_id, trade) in with_ids(world, trades).await? {
+        let Trade { venue_order_id, symbol, side, fill } = trade;
+        if client_id.is_panic() {
+            found.panicked.push(PanicTrade { client_id, symbol, side, fill });
+        } else if adopted.is_some() && client_id.is_external() {
+            let trade = ExternalTrade { client_id, venue_order_id, symbol, side, fill };
+            found.external.push(trade);
+        } else if adopted.is_some() {
+            strange.insert((symbol, client_id));
+        }
+    }
+    // The order manager decides whether such an order is one of a twin.
+    for (symbol, client_id) in strange {
+        let report = match world.venue.find_order(symbol, &client_id).await {
+            Ok(report) => report,
+            Err(e) if e.class == ErrorClass::Absent => None,
+            Err(e) => return Err(e),
+        };
+        found.strange.extend(report.filter(|report| known.believes(world, report, 0)));
+    }
+    Ok(())
+}
+
+/// Trades with the client ids of their orders. Trades of an order that the venue does not know are
+/// left out.
+async fn with_ids(
+    world: &World,
+    trades: Vec<Trade>,
+) -> Result<Vec<(ClientOrderId, Trade)>, VenueError> {
+    let mut ids = BTreeMap::new();
+    let mut named = Vec::new();
+    for trade in trades {
+        if !ids.contains_key(&trade.venue_order_id) {
+            let id = whose(world, trade.symbol, &trade.venue_order_id).await?;
+            ids.insert(trade.venue_order_id.clone(), id);
+        }
+        if let Some(id) = ids.get(&trade.venue_order_id).cloned().flatten() {
+            named.push((id, trade));
+        }
+    }
+    Ok(named)
 }
 
 /// The trades among these that `everwarm panic` made.
@@ -258,19 +317,13 @@ async fn panicked(
 /// # Errors
 /// The venue was not reached.
 pub async fn of_panic(world: &World, trades: Vec<Trade>) -> Result<Vec<PanicTrade>, VenueError> {
-    let mut ids = BTreeMap::new();
-    let mut found = Vec::new();
-    for Trade { venue_order_id, symbol, side, fill } in trades {
-        if !ids.contains_key(&venue_order_id) {
-            let id = whose(world, symbol, &venue_order_id).await?;
-            ids.insert(venue_order_id.clone(), id);
-        }
-        let id = ids.get(&venue_order_id).cloned().flatten();
-        if let Some(client_id) = id.filter(ClientOrderId::is_panic) {
-            found.push(PanicTrade { client_id, symbol, side, fill });
-        }
-    }
-    Ok(found)
+    let mut named = with_ids(world, trades).await?;
+    named.retain(|(id, _)| id.is_panic());
+    let of = |(client_id, trade)| {
+        let Trade { symbol, side, fill, .. } = trade;
+        PanicTrade { client_id, symbol, side, fill }
+    };
+    Ok(named.into_iter().map(of).collect())
 }
 
 /// The client id of an order that has traded; none if the venue does not know the order after
@@ -327,7 +380,8 @@ mod tests {
         before.newest.insert(sym("BTCUSDT"), 41);
         before.explained.insert(sym("BTCUSDT"), (Some(41), 100_000));
         let mut expected = Expected::from(before);
-        let from = |expected: &Expected| expected.searches(&[balance("BTC", "1")], &[])[0].clone();
+        let from =
+            |expected: &Expected| expected.searches(&[balance("BTC", "1")], &[], None)[0].clone();
         let since = 100_000 - LAG_MS;
         let behind = |id: u64, time| TradesSince::Trade(id.into(), time);
         let search = |from| Search { symbol: sym("BTCUSDT"), from, since };
@@ -347,7 +401,7 @@ mod tests {
         expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
         expected.fold(&fact(3, 800, position("BTCUSDT", "2", "0")));
         let found = |expected: &Expected, btc: &str, eth: &str| {
-            expected.searches(&[balance("BTC", btc), balance("ETH", eth)], &[])
+            expected.searches(&[balance("BTC", btc), balance("ETH", eth)], &[], None)
         };
         assert_eq!(found(&expected, "2", "3.5"), [], "a surplus is no sale");
         let since = 100_000 - LAG_MS;
@@ -374,7 +428,7 @@ mod tests {
         let eth = [balance("ETH", "3")];
         let explained = |applied: &[u64]| {
             let applied = applied.iter().map(|id| (*id).into()).collect();
-            expected.searches(&eth, &[(report.clone(), applied)])
+            expected.searches(&eth, &[(report.clone(), applied)], None)
         };
         assert_eq!(explained(&[]), []);
         assert_eq!(explained(&[8]), [search("BTCUSDT", TradesSince::Time(since))]);
@@ -386,5 +440,30 @@ mod tests {
         let newest =
             Search { symbol: sym("BTCUSDT"), from: TradesSince::Trade(7.into(), 0), since };
         assert_eq!(found(&expected, "1", "3"), [newest]);
+    }
+
+    #[test]
+    fn what_is_more_or_was_traded_is_looked_for_if_external_orders_are_adopted() {
+        let mut expected = Expected::default();
+        let rules = ["BTCUSDT", "ETHUSDT", "SOLUSDT"].map(instrument).to_vec();
+        expected.fold(&input(1, Body::Market(Market::Instruments { rules })));
+        let named = |of: &[&str]| of.iter().map(|name| sym(name)).collect::<BTreeSet<Symbol>>();
+        let found = |expected: &Expected, of: &[&str], balances: &[(&str, &str)]| {
+            let all = balances.iter().map(|(asset, free)| balance(asset, free));
+            let balances: Vec<Balance> = all.collect();
+            let found = expected.searches(&balances, &[], Some(&named(of)));
+            found.iter().map(|search| search.symbol.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&expected, &[], &[("BTC", "1")]), [""; 0], "no account came before");
+        // It has 3 ETH of others.
+        compared(&mut expected, 2, 100_000, &[]);
+        expected.fold(&fact(3, 700, filled("ew-1", Side::Buy, 7, "100", "2")));
+        expected.fold(&fact(3, 800, position("BTCUSDT", "2", "0")));
+        let same = [("BTC", "2"), ("ETH", "3"), ("USDT", "5")];
+        assert_eq!(found(&expected, &[], &same), [""; 0]);
+        assert_eq!(found(&expected, &["BTCUSDT"], &same), ["BTCUSDT"], "sold again at once");
+        let other = [("BTC", "2.5"), ("ETH", "2"), ("SOL", "1"), ("USDT", "5")];
+        assert_eq!(found(&expected, &[], &other), ["BTCUSDT", "ETHUSDT", "SOLUSDT"]);
+        assert_eq!(found(&expected, &[], &[("ETH", "3")]), ["BTCUSDT"], "all of it was sold");
     }
 }

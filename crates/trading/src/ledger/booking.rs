@@ -2,17 +2,17 @@
 
 use super::position::{From, Position, Sold};
 use super::{Adjustment, FEE_PLACES, Ledger, grow, shrink};
-use everwarm_domain::fact::Part;
+use everwarm_domain::fact::{Order, Part};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{HOUSE, PANIC, Side, VenueFill};
+use everwarm_domain::order::{HOUSE, MANUAL, PANIC, Side, VenueFill, is_adopted};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Key;
 use std::collections::BTreeMap;
 
 impl Ledger {
     /// Records the position of a symbol before the fact with this key changes it.
-    fn touch(&mut self, key: Key, symbol: Symbol) {
+    pub(super) fn touch(&mut self, key: Key, symbol: Symbol) {
         if let Some((_, keys, _)) = self.before.iter_mut().find(|(of, _, _)| *of == symbol) {
             keys.push(key);
             return;
@@ -21,8 +21,20 @@ impl Ledger {
         self.before.push((symbol, vec![key], position));
     }
 
+    /// Books the execution that a fact about an order reports, if it is one.
+    pub(super) fn ordered(&mut self, at: (Key, UtcMs), order: &Order) {
+        let Order::Filled { client_id, strategy, symbol, side, fill, .. } = order else { return };
+        if *side == Side::Sell && client_id.is_panic() {
+            self.panicked(at.0, *symbol, fill);
+        } else if is_adopted(client_id, strategy) {
+            self.traded_by_others(at, *symbol, *side, fill);
+        } else {
+            self.apply_fill(at, strategy, *symbol, *side, fill);
+        }
+    }
+
     /// Books an execution for `strategy`, reported by the fact with this key and event time.
-    pub(super) fn apply_fill(
+    fn apply_fill(
         &mut self,
         (key, time): (Key, UtcMs),
         strategy: &str,
@@ -81,7 +93,7 @@ impl Ledger {
     /// Books a sale by `everwarm panic`, which sells all of a symbol. The quantity beyond the
     /// position was external, and so are its proceeds. The sale names no lot, so the oldest goes
     /// first.
-    pub(super) fn panicked(&mut self, key: Key, symbol: Symbol, fill: &VenueFill) {
+    fn panicked(&mut self, key: Key, symbol: Symbol, fill: &VenueFill) {
         self.touch(key, symbol);
         let rule = self.instruments.get(symbol);
         let base = rule.map(|rule| rule.base.clone()).unwrap_or_default();
@@ -125,6 +137,91 @@ impl Ledger {
             }
         } else {
             self.surplus(&quote, external);
+        }
+    }
+
+    /// Books a trade of an external order that is adopted. A purchase becomes part of the lot of
+    /// `manual`. A sale comes out of that lot only: its rest stays a difference to the account, and
+    /// so do its proceeds and its share of the fee. Without cash in the quote asset of the symbol,
+    /// nothing is booked.
+    fn traded_by_others(&mut self, at: (Key, UtcMs), symbol: Symbol, side: Side, fill: &VenueFill) {
+        let Some(rule) = self.instruments.get(symbol) else { return };
+        let (base, quote) = (rule.base.clone(), rule.quote.clone());
+        if self.quote.as_ref() != Some(&quote) {
+            return;
+        }
+        match side {
+            Side::Buy => {
+                self.apply_fill(at, MANUAL, symbol, side, fill);
+                // The last account may already have shown the purchase.
+                if self.lacks(&quote) {
+                    let fee = if fill.fee_asset == base { fill.fee } else { Decimal::ZERO };
+                    self.explained(&base, fill.quantity.saturating_sub(fee));
+                    let fee = if fill.fee_asset == quote { fill.fee } else { Decimal::ZERO };
+                    let paid = fill.price.saturating_mul(fill.quantity).saturating_add(fee);
+                    self.found(&quote, paid);
+                }
+            }
+            Side::Sell => {
+                self.touch(at.0, symbol);
+                let (sold, brought) = self.sold_by_others(symbol, (&base, &quote), fill);
+                if self.lacks(&base) {
+                    self.explained(&quote, brought);
+                    self.found(&base, sold);
+                }
+            }
+        }
+    }
+
+    /// Books what a sale of an external order took from the lot of `manual`. Returns the base units
+    /// and what they brought in cash.
+    fn sold_by_others(
+        &mut self,
+        symbol: Symbol,
+        (base, quote): (&str, &str),
+        fill: &VenueFill,
+    ) -> (Decimal, Decimal) {
+        let position = self.positions.entry(symbol);
+        let beyond = position.sell(fill.quantity, From::Only(MANUAL)).beyond;
+        let sold = fill.quantity.saturating_sub(beyond);
+        if sold.is_zero() {
+            return (Decimal::ZERO, Decimal::ZERO);
+        }
+        // The share is rounded, so both parts are exact and add up to the fee.
+        let fee = match sold.checked_div(fill.quantity) {
+            Some(part) if !beyond.is_zero() => fill.fee.saturating_mul(part).round_dp(FEE_PLACES),
+            Some(_) | None => fill.fee,
+        };
+        let in_cash = if fill.fee_asset == quote { fee } else { Decimal::ZERO };
+        let brought = fill.price.saturating_mul(sold).saturating_sub(in_cash);
+        position.gain(MANUAL, brought);
+        let in_base = if fill.fee_asset == base { fee } else { Decimal::ZERO };
+        let unpaid = position.pay(in_base, From::Only(MANUAL));
+        if position.quantity.is_zero() {
+            self.held.remove(&symbol);
+        }
+        grow(&mut self.cash, brought);
+        if fill.fee_asset != quote && fill.fee_asset != base && !fee.is_zero() {
+            shrink(self.fees.entry(fill.fee_asset.clone()).or_default(), fee);
+        }
+        (sold.saturating_add(in_base).saturating_sub(unpaid), brought)
+    }
+
+    /// Whether the last account lacked some of an asset.
+    fn lacks(&self, asset: &str) -> bool {
+        self.missing.contains_key(asset) || self.aside.contains_key(asset)
+    }
+
+    /// Takes back what the last account showed as a surplus and a trade explains.
+    fn explained(&mut self, asset: &str, amount: Decimal) {
+        let recorded = self.foreign.get(asset).copied().unwrap_or_default();
+        self.surplus(asset, -amount.min(recorded).max(Decimal::ZERO));
+    }
+
+    /// Takes back what the last account lacked and a trade explains.
+    fn found(&mut self, asset: &str, amount: Decimal) {
+        if let Some(missing) = self.missing.remove(asset).filter(|missing| *missing > amount) {
+            self.missing.insert(asset.to_owned(), missing.saturating_sub(amount));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::testing::{
 };
 use everwarm_domain::id::{ClientOrderId, VenueId};
 use everwarm_domain::instrument::Instrument;
-use everwarm_domain::order::VenueFill;
+use everwarm_domain::order::{Side, VenueFill};
 use everwarm_domain::time::MINUTE;
 
 /// A ledger with two symbols of one base asset, and the number of the last input.

@@ -5,8 +5,9 @@
 //! without a strategy comes out of all lots, the oldest first.
 
 use super::{COST_PLACES, FEE_PLACES, shrink};
-use everwarm_domain::money::{self, Decimal};
+use everwarm_domain::money::{self, Decimal, floor_to_step};
 use everwarm_domain::order::{FIRST_STRATEGY, HOUSE};
+use everwarm_domain::split::Ratio;
 use everwarm_domain::time::UtcMs;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ impl Sold {
 pub(super) enum From<'a> {
     /// The lot of this strategy, then the house's, then the others, oldest first.
     Lot(&'a str),
+    /// The lot of this strategy, and no other.
+    Only(&'a str),
     /// All lots, oldest first.
     Oldest,
 }
@@ -177,6 +180,35 @@ impl Position {
         (taken, cost)
     }
 
+    /// Replaces the shares by new ones. All together, and each lot, become a multiple of `step`. A
+    /// step that is left goes to the oldest lots. Returns the rest, which leaves with its cost.
+    pub(super) fn split(&mut self, ratio: Ratio, step: Decimal) -> Decimal {
+        let all = ratio.quantity(self.quantity);
+        let exact: Vec<Decimal> =
+            self.lots.iter().map(|lot| ratio.quantity(lot.quantity)).collect();
+        let mut left = floor_to_step(all, step);
+        for (lot, exact) in self.lots.iter_mut().zip(&exact) {
+            lot.quantity = floor_to_step(*exact, step).min(left);
+            shrink(&mut left, lot.quantity);
+        }
+        for (lot, exact) in self.lots.iter_mut().zip(&exact) {
+            let more = step.min(left);
+            if lot.quantity < *exact && more > Decimal::ZERO {
+                lot.quantity = lot.quantity.saturating_add(more);
+                shrink(&mut left, more);
+            }
+            let lost = exact.saturating_sub(lot.quantity);
+            if lot.quantity.is_zero() {
+                lot.cost = Decimal::ZERO;
+            } else if lost > Decimal::ZERO {
+                let cost = money::share(lot.cost, lost, *exact).round_dp(COST_PLACES);
+                shrink(&mut lot.cost, cost);
+            }
+        }
+        self.sum();
+        all.saturating_sub(self.quantity)
+    }
+
     /// Moves the lot of a strategy into the house's lot, which keeps its age. Without such a lot,
     /// nothing changes.
     pub(super) fn leave_to_house(&mut self, strategy: &str) {
@@ -214,13 +246,15 @@ impl Position {
     /// Indices of the lots in the order of reduction.
     fn order(&self, from: From<'_>) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.lots.len()).collect();
-        if let From::Lot(strategy) = from {
+        match from {
             // The sort is stable, so the others stay sorted by age.
-            order.sort_by_key(|at| match self.lots[*at].strategy.as_str() {
+            From::Lot(strategy) => order.sort_by_key(|at| match self.lots[*at].strategy.as_str() {
                 name if name == strategy => 0,
                 HOUSE => 1,
                 _ => 2,
-            });
+            }),
+            From::Only(strategy) => order.retain(|at| self.lots[*at].strategy == strategy),
+            From::Oldest => {}
         }
         order
     }

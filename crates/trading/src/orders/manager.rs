@@ -22,7 +22,9 @@ use everwarm_domain::fact::{
     Accept, Body, Conflict, Decision, Dispute, Market, Operator, Order as OrderFact, Venue,
 };
 use everwarm_domain::id::ClientOrderId;
-use everwarm_domain::order::{OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side};
+use everwarm_domain::order::{
+    OrderStatus, PANIC, PanicTrade, Proof, SendAttempt, Side, is_adopted,
+};
 use everwarm_domain::time::UtcMs;
 use everwarm_domain::venue_ids::VenueTradeId;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
@@ -91,7 +93,8 @@ impl Manager {
             | Venue::Account { .. }
             | Venue::PanicTraded { .. }
             | Venue::Requested(_)
-            | Venue::Responded { .. } => {}
+            | Venue::Responded { .. }
+            | Venue::ExternalTraded(_) => {}
         }
         for (id, event) in events {
             let Some(order) = self.book.get(id) else { continue };
@@ -265,6 +268,7 @@ impl Manager {
                 return;
             }
             Venue::PanicTraded { trades, .. } => self.panicked(trades, out),
+            Venue::ExternalTraded(external) => self.book.adopt(&external.trades, out),
             // Reports state the result for the order.
             Venue::Requested(_) | Venue::Responded { .. } => {}
         }
@@ -377,8 +381,10 @@ impl Stage for Manager {
             Body::Market(Market::Capabilities { stop_orders, .. }) => {
                 self.stop_orders = *stop_orders > 0;
             }
-            Body::Order(OrderFact::Filled { side, .. }) => {
-                self.concerns_decision |= self.stop_orders && *side == Side::Buy;
+            // What an external order sold was protected, too.
+            Body::Order(OrderFact::Filled { client_id, strategy, side, .. }) => {
+                let changes = *side == Side::Buy || is_adopted(client_id, strategy);
+                self.concerns_decision |= self.stop_orders && changes;
             }
             Body::Order(OrderFact::Changed { client_id, status, .. }) if status.is_final() => {
                 let order = self.book.get(client_id);

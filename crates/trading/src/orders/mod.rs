@@ -4,6 +4,7 @@
 //! manager appends the consequences. `open_order_check` compares the orders with those open at the
 //! venue. The gateway folds its own states and reads from them what to send and query.
 
+pub mod adopted;
 mod cancels;
 mod finished_orders;
 mod id_filter;

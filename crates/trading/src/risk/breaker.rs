@@ -31,7 +31,7 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::order::{OrderStatus, Side, is_adopted};
 use everwarm_domain::quarantine::Quarantines;
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::settings::{ExternalOrders, Risk};
@@ -206,6 +206,8 @@ impl Breaker {
                     self.counts.failures += 1;
                 }
             }
+            // It says nothing about our orders, and counts for no limit of them.
+            Order::Filled { client_id, strategy, .. } if is_adopted(client_id, strategy) => {}
             Order::Filled { client_id, strategy, symbol, side, k, .. } => {
                 self.counts.failures = 0;
                 if *side == Side::Sell {

@@ -2,8 +2,9 @@
 
 use super::tests::{appended, with};
 use super::*;
-use crate::testing::{AccountFact, close};
+use crate::testing::{AccountFact, close, trade};
 use everwarm_domain::fact::{HealthCheck, Restarts};
+use everwarm_domain::order::MANUAL;
 
 fn unfit(problems: &[(HealthCheck, &str)]) -> Body {
     let problems = problems.iter().map(|(check, why)| (*check, (*why).to_owned())).collect();
@@ -53,4 +54,25 @@ fn open_orders_of_others_halt_trading_only_if_the_configuration_says_so() {
     let two = "Halted [\"2 open orders are not ours; the first is web_1 in BTCUSDT\"]";
     assert_eq!(appended(&mut stage, 0, account(&["web_1", "web_2"])), two);
     assert_eq!(appended(&mut stage, 0, account(&[])), "Normal []");
+}
+
+#[test]
+fn what_an_adopted_order_bought_is_no_entry_and_no_success_of_ours() {
+    let limits = Risk { max_trades_per_day: 1, max_consecutive_failures: 1, ..Risk::default() };
+    let bought = |id: &str| {
+        Body::Order(Order::Filled {
+            client_id: ClientOrderId(id.to_owned()),
+            strategy: MANUAL.to_owned(),
+            symbol: Symbol::new("BTCUSDT").unwrap(),
+            side: Side::Buy,
+            k: 1,
+            fill: trade(1, "100", "1"),
+        })
+    };
+    let mut stage = with(limits);
+    stage.counts.failures = 1;
+    let text = "ExitsOnly [\"1970-01-01: 1 orders in a row were rejected or expired\"]";
+    assert_eq!(appended(&mut stage, 700, bought("web_1")), text);
+    let text = "ExitsOnly [\"1970-01-01: the limit of 1 entries a day is reached\"]";
+    assert_eq!(appended(&mut stage, 700, bought("ew-manual-1")), text);
 }

@@ -8,8 +8,9 @@ use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
-use everwarm_domain::order::{OrderStatus, Side};
+use everwarm_domain::order::{OrderStatus, Side, is_adopted};
 use everwarm_domain::settings::Settings;
+use everwarm_domain::split::Found;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Fact;
 use everwarm_trading::calendar::Calendar;
@@ -80,6 +81,9 @@ pub struct HealthFold {
     /// How orders since the last fill ended, by status and reason.
     #[serde(default)]
     pub unfilled: BTreeMap<String, u64>,
+    /// The symbols whose splits are queried, in words.
+    #[serde(default)]
+    pub split_doubts: BTreeMap<Symbol, (UtcMs, String)>,
 }
 
 /// Number of different reasons that are counted; further ones are not.
@@ -154,6 +158,17 @@ impl HealthFold {
             Body::Market(Market::BarRefused { symbol, .. }) => {
                 self.strange
                     .insert(*symbol, (time, sentences::describe(&fact.body, Some(*symbol))));
+            }
+            Body::Market(Market::CorporateAction(action)) => {
+                let symbol = action.symbol;
+                let text = sentences::describe(&fact.body, Some(symbol));
+                let since = self.split_doubts.remove(&symbol).map_or(time, |(since, _)| since);
+                match action.found {
+                    Found::Asked(_) => drop(self.split_doubts.insert(symbol, (since, text))),
+                    Found::Nothing | Found::Split { .. } => {
+                        self.strange.insert(symbol, (time, text));
+                    }
+                }
             }
             Body::Market(Market::Instruments { .. }) => self.holds(status, time),
             Body::Operator(Operator::Started { .. }) => {
@@ -241,6 +256,8 @@ impl HealthFold {
                     self.unknown.remove(client_id);
                 }
             }
+            // It says nothing about our orders.
+            Order::Filled { client_id, strategy, .. } if is_adopted(client_id, strategy) => {}
             Order::Filled { .. } => {
                 self.orders = Run::default();
                 self.unfilled.clear();

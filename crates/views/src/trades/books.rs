@@ -4,12 +4,19 @@
 //! profit in two ways. One subtracts the average price of the lot from each sale. The other adds
 //! up the money that flowed: sales less purchases less fees. It knows no average, and both are
 //! equal whenever the lot is empty.
+//!
+//! Over 500 lines: one set of books, and each of its changes is a case.
+
+mod by_others;
+
+pub(super) use by_others::By;
 
 use crate::views::VerifiedTradeView;
 use everwarm_domain::fact::Part;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::money::Decimal;
+use everwarm_domain::money::{Decimal, floor_to_step};
 use everwarm_domain::order::{FIRST_STRATEGY, HOUSE, PANIC, Side, VenueFill};
+use everwarm_domain::split::Ratio;
 use everwarm_domain::time::UtcMs;
 use everwarm_history::records::quotient;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +76,8 @@ pub(super) struct Books {
     pub(super) quote: Option<String>,
     /// The base asset of each symbol.
     pub(super) bases: BTreeMap<Symbol, String>,
+    /// The lot size of each symbol.
+    pub(super) steps: BTreeMap<Symbol, Decimal>,
     /// The cash; none before the ledger reported it.
     pub(super) cash: Option<Decimal>,
     /// The ledger of this input has no lots: all belongs to the only strategy.
@@ -120,7 +129,7 @@ impl Books {
     /// Books an execution.
     pub(super) fn fill(
         &mut self,
-        (strategy, is_panic): (&str, bool),
+        (strategy, by): (&str, By),
         (symbol, side, time): (Symbol, Side, UtcMs),
         fill: &VenueFill,
     ) {
@@ -140,7 +149,12 @@ impl Books {
                 self.charge((symbol, owner), quote_fee);
                 self.pay(-amount.saturating_add(quote_fee));
             }
-            Side::Sell if is_panic => {
+            Side::Sell if by == By::Others => {
+                self.sold_by_others(symbol, fill);
+                self.end(symbol, time);
+                return;
+            }
+            Side::Sell if by == By::Panic => {
                 let (parts, beyond) = self.take(symbol, None, quantity, Way::Sale(price));
                 // The rest was external, and so are its proceeds and its share of the fee.
                 let ours = quantity.saturating_sub(beyond);
@@ -169,7 +183,7 @@ impl Books {
             }
         }
         if is_base && !in_quote {
-            let first = (!is_panic || side == Side::Buy).then_some(owner);
+            let first = (by != By::Panic || side == Side::Buy).then_some(owner);
             self.take(symbol, first, fee, Way::Fee);
         } else if !in_quote
             && !fee.is_zero()
@@ -204,6 +218,31 @@ impl Books {
                 self.end(symbol, time);
             }
         }
+    }
+
+    /// Books a split. Each lot keeps its cost. Together and one by one, the lots are multiples of
+    /// the lot size; the oldest lots get what is left of it. The rest of a share is written off.
+    pub(super) fn new_shares(&mut self, symbol: Symbol, ratio: Ratio, time: UtcMs) {
+        let step = self.steps.get(&symbol).copied().unwrap_or_default();
+        let owners = self.ages.get(&symbol).cloned().unwrap_or_default();
+        let held = self.position(symbol).quantity;
+        let mut left = floor_to_step(ratio.quantity(held), step);
+        let mut parts = Vec::new();
+        for owner in owners {
+            let exact = ratio.quantity(self.lot(symbol, &owner).quantity);
+            let own = floor_to_step(exact, step).min(left);
+            left -= own;
+            parts.push((owner, exact, own));
+        }
+        for (owner, exact, own) in parts {
+            let more = if own < exact { step.min(left) } else { Decimal::ZERO };
+            left -= more;
+            if let Some(lot) = self.lots.get_mut(&(symbol, owner.clone())) {
+                lot.quantity = exact;
+            }
+            self.take_of((symbol, &owner), exact - own - more, Way::WrittenOff);
+        }
+        self.end(symbol, time);
     }
 
     /// Moves the rest of a lot to the house. It keeps its age.

@@ -3,7 +3,7 @@ use crate::testing::{Facts, dec, symbol};
 use everwarm_domain::conflict::{Accept, Conflict};
 use everwarm_domain::fact::Decision;
 use everwarm_domain::id::{ClientOrderId, VenueId};
-use everwarm_domain::order::{Balance, HOUSE, PANIC, Side, VenueFill};
+use everwarm_domain::order::{Balance, HOUSE, MANUAL, PANIC, Side, VenueFill};
 use everwarm_domain::time::MINUTE;
 use everwarm_kernel::stage::Step;
 use everwarm_trading::ledger::Ledger as Stage;
@@ -192,7 +192,12 @@ impl Books {
         (fee, fee_asset): (&str, &str),
     ) -> Body {
         self.orders += 1;
-        let id = if strategy == PANIC { "ew-panic" } else { "ew" };
+        // What another program or a person traded.
+        let (id, strategy) = match strategy {
+            PANIC => ("ew-panic", PANIC),
+            "by others" => ("web", MANUAL),
+            strategy => ("ew", strategy),
+        };
         Body::Order(Order::Filled {
             client_id: ClientOrderId(format!("{id}-{}", self.orders)),
             strategy: strategy.to_owned(),
@@ -310,6 +315,27 @@ fn each_way_into_and_out_of_a_lot_agrees() {
 }
 
 #[test]
+fn what_external_orders_trade_is_of_manual_and_a_larger_sale_is_booked_in_part() {
+    let mut books = Books::new();
+    let none = ("0", "USDT");
+    books.fill("a", Side::Buy, ("100", "1"), none);
+    books.fill("by others", Side::Buy, ("100", "2"), ("0.002", "BTC"));
+    books.fill("by others", Side::Sell, ("110", "0.5"), ("0.055", "USDT"));
+    // Nothing of `a` is sold.
+    books.fill("by others", Side::Sell, ("120", "3"), ("0.36", "USDT"));
+    books.fill("by others", Side::Sell, ("120", "1"), ("0.12", "USDT"));
+    let view = checked(&books.facts);
+    assert_eq!(view.problems, []);
+    let trade = &view.trades[0];
+    let numbers = [trade.bought, trade.base_fees, trade.sold, trade.proceeds, trade.fees];
+    let want = ["2", "0.002", "1.998", "234.76", "0.23476"].map(dec);
+    assert_eq!((trade.strategy.as_str(), numbers), (MANUAL, want));
+    assert_eq!((view.trades.len(), view.closed, view.unbooked), (1, 1, 0));
+    let open = books.ledger.lines().into_iter().find(|line| line.asset == "BTC").unwrap();
+    assert_eq!((open.ours, open.foreign), (dec("1"), dec("5")));
+}
+
+#[test]
 fn thousands_of_random_executions_agree() {
     let mut books = Books::new();
     let mut seed = 7_u64;
@@ -330,6 +356,7 @@ fn thousands_of_random_executions_agree() {
             1 => books.ended(owner),
             2 => books.fill(PANIC, Side::Sell, (&price, &quantity), (&fee, asset)),
             3 => books.give(vec![(0, close("BTCUSDT", 3, 75))]),
+            4..8 => books.fill("by others", side, (&price, &quantity), (&fee, asset)),
             _ => books.fill(owner, side, (&price, &quantity), (&fee, asset)),
         }
     }
