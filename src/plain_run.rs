@@ -5,6 +5,7 @@
 //! same result (`chaos`), and a backtest is such a run with a report (`backtest`).
 
 use everwarm_domain::capabilities::Capabilities;
+use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::{Body, Decision, Market as MarketFact, Operator, Order, Venue};
 use everwarm_domain::id::{ClientOrderId, Symbol, VenueId};
 use everwarm_domain::market::Bar;
@@ -133,6 +134,24 @@ impl<'a> PlainRun<'a> {
         Ok(Some(close))
     }
 
+    /// Whether a time is before the next close, or after the last one.
+    pub fn precedes_close(&mut self, time: UtcMs) -> bool {
+        self.venue.next_close().is_none_or(|close| time < close)
+    }
+
+    /// Takes the signal of an external program at its time, or now if that is later, and plays
+    /// until all its orders are at rest.
+    ///
+    /// # Errors
+    /// Orders do not come to rest.
+    pub fn take_signal(&mut self, signal: &ExternalSignal) -> Result<(), String> {
+        let (to, market) = (signal.time.max(self.now()), self.exchange().market());
+        let facts = self.venue.advance(to, market);
+        self.expired(&facts).iter().try_for_each(|id| self.report(id))?;
+        self.input(to, Body::Operator(Operator::Signalled(Box::new(signal.clone()))))?;
+        self.rest()
+    }
+
     /// The books of the exchange.
     #[must_use]
     pub fn exchange(&self) -> &Exchange {
@@ -228,10 +247,10 @@ impl<'a> PlainRun<'a> {
         // What traded or expired in this minute is reported before its close.
         let traded = self.exchange().traded_since(close - MINUTE);
         let mut changed: Vec<String> = traded.into_iter().map(|(id, ..)| id).collect();
-        for fact in &facts {
-            let SimFact::Expired { order, .. } = fact else { continue };
-            let ended = self.exchange().order(*order).map(|order| order.client_id.clone());
-            changed.extend(ended.into_iter().find(|id| !changed.contains(id)));
+        for id in self.expired(&facts) {
+            if !changed.contains(&id) {
+                changed.push(id);
+            }
         }
         changed.iter().try_for_each(|id| self.report(id))?;
         self.rest()?;
@@ -242,6 +261,15 @@ impl<'a> PlainRun<'a> {
         let odd = self.closes.odd(&bars);
         self.input(close, Body::Market(MarketFact::Close { time: close, bars, missing, odd }))?;
         self.rest()
+    }
+
+    /// The orders that expired.
+    fn expired(&self, facts: &[SimFact]) -> Vec<String> {
+        let order = |fact: &SimFact| {
+            let SimFact::Expired { order, .. } = fact else { return None };
+            self.exchange().order(*order).map(|order| order.client_id.clone())
+        };
+        facts.iter().filter_map(order).collect()
     }
 
     /// Takes the venue's report on an order.
@@ -323,7 +351,7 @@ impl<'a> PlainRun<'a> {
                 if order.kind.can_lag() && !self.waits_outside.is_open(timestamp) {
                     // Nothing of it is filled before the next session, and a sale locks its shares.
                     order.at_once = Some(0);
-                    order.terms = Some(Terms { lifetime: Lifetime::Gtc, until: UtcMs::MAX });
+                    order.terms = Some(Terms::lasting(Lifetime::Gtc, UtcMs::MAX));
                 }
                 let answer = self.venue.place(order).map(Venue::Reported);
                 answers.push(answer.unwrap_or_else(|e| refused(e, &intent.client_id)));

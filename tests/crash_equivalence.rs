@@ -3,6 +3,7 @@
 //! A failing run is one line of JSON, its plan. It is run again with
 //! `EVERWARM_FEED=… EVERWARM_PLAN='…' cargo test --test tests replay -- --ignored --nocapture`.
 
+mod adopted;
 mod ailing;
 mod barred;
 mod cancelled;
@@ -19,6 +20,7 @@ mod paced;
 mod paired;
 mod precondition;
 mod promises;
+mod signalled;
 mod steered;
 mod sweeps;
 mod symbols;
@@ -36,7 +38,7 @@ use std::sync::OnceLock;
 type Named = (&'static str, fn() -> Feed);
 
 /// The feeds, by the name that `EVERWARM_FEED` gives one.
-const FEEDS: [Named; 14] = [
+const FEEDS: [Named; 15] = [
     ("small", feed::small),
     ("moving", feed::moving),
     ("steered", feed::steered),
@@ -50,6 +52,7 @@ const FEEDS: [Named; 14] = [
     ("without-stop-orders", feed::without_stop_orders),
     ("limited", feed::limited),
     ("laddered", feed::laddered),
+    ("signalled", feed::signalled),
     ("wide", feed::wide),
 ];
 

@@ -6,11 +6,12 @@ use super::script::{Deed, Script};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::settings::Settings;
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Mask, Rank};
 use everwarm_kernel::stage::{OnPoison, Out, Stage};
 use everwarm_runtime::supervise::{Announcement, SupervisionNotice};
-use everwarm_trading::{AnyStage, StageSpec, specs};
+use everwarm_trading::{AnyStage, StageSpec, specs, specs_of};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -99,13 +100,15 @@ impl Illness {
     }
 }
 
-/// All stages. A script can make `indicator`, the first strategy and `ledger` fail.
-pub(super) fn frail() -> Vec<StageSpec> {
+/// All stages of these settings. A script can make `indicator`, the first strategy and `ledger`
+/// fail.
+pub(super) fn frail(settings: &Settings) -> Vec<StageSpec> {
     let frail = |spec: StageSpec| match spec.name {
         "indicator" | FIRST_STRATEGY | "ledger" => StageSpec { make: |name, _| made(name), ..spec },
         _ => spec,
     };
-    specs().into_iter().map(frail).collect()
+    let all = specs_of(&[], settings).unwrap_or_else(|_| specs());
+    all.into_iter().map(frail).collect()
 }
 
 fn made(name: &'static str) -> AnyStage {

@@ -17,7 +17,8 @@ use everwarm_domain::order::{FIRST_STRATEGY, OrderIntent, OrderType, Side};
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::exits::{AtrStop, ProfitRow};
 use everwarm_domain::settings::{
-    DriverRule, EntryRule, ExitRules, Instance, RegimeRule, Risk, Settings, Size, WarmUp,
+    DriverRule, EntryRule, ExitRules, ExternalOrders, Instance, RegimeRule, Risk, Settings, Size,
+    WarmUp,
 };
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
@@ -509,13 +510,74 @@ pub fn commanded() -> Feed {
         (at(170), Deed::Confirm { per_order: 700, per_day: 1_500 }),
         (at(180), Deed::Backup),
     ];
-    let risk = Risk::default();
-    Feed {
-        script,
-        stages: failing_stages::frail(),
-        settings: Settings { risk, ..small().settings },
-        ..small()
+    let settings = Settings { risk: Risk::default(), ..small().settings };
+    Feed { script, stages: failing_stages::frail(&settings), settings, ..small() }
+}
+
+/// The same feed with orders of a person, who trades on the website of the venue. They are adopted.
+/// The venue takes no stop orders: these would lock what the person sells.
+#[must_use]
+pub fn adopting() -> Feed {
+    let feed = without_stop_orders();
+    let trade = |minute: i64, side| {
+        let at = START + minute * MINUTE;
+        [(at, Deed::Trade(side, SHAPES[1].symbol())), (at, Deed::Switch(Word::Resume))]
+    };
+    let script = [trade(52, Side::Buy), trade(55, Side::Buy), trade(60, Side::Sell)].concat();
+    let risk = Risk { external_orders: ExternalOrders::Adopt, ..Risk::default() };
+    let settings = Settings { risk, ..feed.settings.clone() };
+    let adopts = ("risk.external_orders".to_owned(), "\"adopt\"".to_owned());
+    Feed { settings, values: vec![adopts], script, ..feed }
+}
+
+/// Id of the strategy of an external program.
+pub const PROGRAM: &str = "program";
+
+/// The strategy of an external program.
+pub(super) fn program() -> Instance {
+    Instance {
+        kind: "external".to_owned(),
+        enabled: true,
+        section: "{}".to_owned(),
+        exits: Some(ExitRules::default()),
+        size: Size::Fixed,
+        entry: EntryRule::default(),
+        min_confidence_ppm: 0,
+        regimes: RegimeRule::default(),
+        drivers: DriverRule::default(),
+        warm_up: WarmUp::default(),
     }
+}
+
+/// The same feed with an external program, which signals to its own strategy beside the first one.
+/// It buys what it holds, and sells what it does not hold: both are declined.
+///
+/// # Panics
+/// There is no rank for a second strategy.
+#[must_use]
+pub fn signalled() -> Feed {
+    let [a, b, c] = [&SHAPES[0], &SHAPES[1], &SHAPES[2]].map(Shape::symbol);
+    let signals = [
+        (20, Side::Buy, a),
+        (33, Side::Sell, a),
+        (40, Side::Buy, b),
+        (41, Side::Buy, b),
+        (52, Side::Buy, a),
+        (60, Side::Sell, b),
+        (61, Side::Sell, b),
+        (88, Side::Buy, c),
+        (110, Side::Sell, a),
+        (125, Side::Sell, c),
+        (140, Side::Buy, b),
+        (200, Side::Buy, a),
+    ];
+    let deed = |(minute, side, symbol): (i64, Side, Symbol)| {
+        (START + minute * MINUTE, Deed::Signal(side, symbol))
+    };
+    let mut settings = Settings { risk: Risk::default(), ..small().settings };
+    settings.strategy.0.insert(PROGRAM.to_owned(), program());
+    let stages = everwarm_trading::specs_of(&[], &settings).expect("there is a rank for it");
+    Feed { settings, stages, script: signals.map(deed).into(), ..small() }
 }
 
 /// The same feed, in which the supervisor stops the indicator for a while, and later the strategy.
@@ -529,5 +591,6 @@ pub fn ailing() -> Feed {
         (at(150), Deed::Ill(FIRST_STRATEGY)),
         (at(175), Deed::Well(FIRST_STRATEGY)),
     ];
-    Feed { script, stages: failing_stages::frail(), ..small() }
+    let small = small();
+    Feed { script, stages: failing_stages::frail(&small.settings), ..small }
 }

@@ -1,12 +1,14 @@
-//! Operator commands and outside events during any feed, drawn from a seed: each kind once, at
-//! random closes.
+//! Operator commands, signals of an external program and outside events during any feed, drawn from
+//! a seed: each kind once, at random closes.
 
 use super::failing_stages;
+use super::feed::{PROGRAM, program};
 use super::rig::Feed;
 use super::script::{ByHand, Change, Deed, Script, Word};
 use super::sweep::Die;
 use everwarm_domain::id::Symbol;
-use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::order::{FIRST_STRATEGY, Side};
+use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::SafeStep;
 use everwarm_domain::time::UtcMs;
 use std::sync::Arc;
@@ -28,11 +30,12 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
         at = close;
     }
     let symbols: Vec<Symbol> = market.instruments().iter().map(|rule| rule.symbol).collect();
+    let settings = with_program(&feed.settings);
     Feed {
         market: Arc::clone(&feed.market),
         setup: feed.setup.clone(),
-        settings: feed.settings.clone(),
-        stages: failing_stages::frail(),
+        stages: failing_stages::frail(&settings),
+        settings,
         script: script(&closes, &symbols, &mut Die(seed)),
         before: None,
         sessions: feed.sessions.clone(),
@@ -41,12 +44,19 @@ pub fn speak(feed: &Feed, seed: u64) -> Feed {
     }
 }
 
+/// The settings with a strategy for the external program, if there is a rank for it.
+fn with_program(settings: &Settings) -> Settings {
+    let mut with = settings.clone();
+    with.strategy.0.entry(PROGRAM.to_owned()).or_insert_with(program);
+    if everwarm_trading::specs_of(&[], &with).is_ok() { with } else { settings.clone() }
+}
+
 /// Turns of deeds that belong together, in their order.
 fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
     let at = |die: &mut Die| usize::try_from(die.below(symbols.len() as u64)).unwrap_or(0);
     let mut some = || symbols[at(die)];
     let (a, b, c, d) = (some(), some(), some(), some());
-    let (held, limited) = (some(), some());
+    let (held, limited, signalled) = (some(), some(), some());
     let later = Deed::Later;
     let strategy = |on| later(Word::Strategy(FIRST_STRATEGY, on));
     let safe = |step| later(Word::Safe(step));
@@ -71,6 +81,7 @@ fn turns(symbols: &[Symbol], die: &mut Die) -> Vec<Vec<Deed>> {
         ],
         vec![Deed::ByHand(ByHand::Limit, limited), Deed::ByHand(ByHand::Close, limited)],
         vec![Deed::Confirm { per_order: 900, per_day: 40_000 }],
+        vec![Deed::Signal(Side::Buy, signalled), Deed::Signal(Side::Sell, signalled)],
     ]
 }
 

@@ -3,13 +3,14 @@
 use super::compare::{Picture, ledger, ours};
 use super::folder::Folder;
 use super::rig::{Feed, INSTALLATION};
+use super::script;
 use crate::plain_run::{PlainFeed, PlainRun};
 use everwarm_domain::fact::Body;
 use everwarm_kernel::fact::Fact;
 use everwarm_runtime::store::archive::Archive;
 use std::sync::Arc;
 
-/// Plays the feed to its end.
+/// Plays the feed to its end, with the signals of its script. Other deeds are left out.
 ///
 /// # Errors
 /// Orders do not come to rest, or a temporary file cannot be written.
@@ -29,7 +30,15 @@ pub fn play(feed: &Feed) -> Result<Picture, String> {
         installation: INSTALLATION,
     };
     let mut run = PlainRun::start(plain, &archive, &mut keep)?;
-    while run.next_close()?.is_some() {}
+    let mut signals = script::signals(&feed.script).into_iter().peekable();
+    loop {
+        while let Some(signal) = signals.next_if(|signal| run.precedes_close(signal.time)) {
+            run.take_signal(&signal)?;
+        }
+        if run.next_close()?.is_none() {
+            break;
+        }
+    }
     let theirs = ledger(&everwarm_sim::wire::events::ledger(run.exchange()));
     Ok(Picture { ours: ours(&facts, &archive)?, theirs })
 }

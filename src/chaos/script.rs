@@ -2,13 +2,14 @@
 //! until it is done, so it has the same place in every run.
 
 use super::failing_stages::{self, Illness};
-use super::feed::SECOND;
+use super::feed::{PROGRAM, SECOND};
 use super::operator_steps;
 use super::rig::Feed;
+use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::id::{Symbol, VenueId};
 use everwarm_domain::money::Decimal;
-use everwarm_domain::order::FIRST_STRATEGY;
+use everwarm_domain::order::{FIRST_STRATEGY, Side};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::UtcMs;
@@ -59,6 +60,8 @@ pub enum Deed {
     Resolve,
     /// `everwarm panic` sells the whole holding of a symbol.
     Panic(Symbol),
+    /// A person buys or sells some of a symbol on the website of the venue.
+    Trade(Side, Symbol),
     /// A stage fails at the bar of a symbol at this close.
     Fall(&'static str, Symbol),
     /// An operator ends a quarantine: retries the repaired stage (true), or drops the input.
@@ -71,6 +74,9 @@ pub enum Deed {
     Well(&'static str),
     /// An operator trades by hand, after the orders of the close were sent.
     ByHand(ByHand, Symbol),
+    /// An external program signals to the strategy [`PROGRAM`], after the orders of the close were
+    /// sent. It sends each signal twice: its id acts once.
+    Signal(Side, Symbol),
 }
 
 impl Deed {
@@ -95,13 +101,45 @@ impl Deed {
             Deed::Adopt(_) => "adopt",
             Deed::Resolve => "resolve",
             Deed::Panic(_) => "panic",
+            Deed::Trade(..) => "an external order",
             Deed::Stand(..) => "a symbol halted or back",
             Deed::Ill(_) => "a branch down",
             Deed::Well(_) => "a branch up",
             Deed::Fall(..) => "a quarantine",
             Deed::Release(_) => "a release",
             Deed::ByHand(hand, _) => hand.name(),
+            Deed::Signal(Side::Buy, _) => "a signal to buy",
+            Deed::Signal(Side::Sell, _) => "a signal to sell",
         }
+    }
+}
+
+/// The signals of the external program in a script, by time.
+pub(super) fn signals(script: &Script) -> Vec<ExternalSignal> {
+    let numbered = (1..).zip(script);
+    let signal = |(number, (close, deed)): (usize, &(UtcMs, Deed))| {
+        let Deed::Signal(side, symbol) = deed else { return None };
+        Some(signal(number, (*side, *symbol), *close))
+    };
+    numbered.filter_map(signal).collect()
+}
+
+/// The signal of a deed. Each time that it is sent, it is the same.
+pub(super) fn signal(
+    number: usize,
+    (side, symbol): (Side, Symbol),
+    close: UtcMs,
+) -> ExternalSignal {
+    ExternalSignal {
+        id: format!("script-{number}"),
+        strategy: PROGRAM.to_owned(),
+        symbol,
+        side,
+        confidence_ppm: 1_000_000,
+        stop: None,
+        target: None,
+        time: close,
+        reason: "the script signals it".to_owned(),
     }
 }
 
@@ -268,13 +306,23 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
             | Deed::Adopt(_)
             | Deed::Resolve
             | Deed::Panic(_)
+            | Deed::Trade(..)
             | Deed::Fall(..)
             | Deed::Release(_)
             | Deed::ByHand(..)
+            | Deed::Signal(..)
             | Deed::Stand(..) => {}
         }
     }
     ill
+}
+
+/// Whether the next deed is a retry that the journal already has: the life before ended after it
+/// was stored and before it counted. The stage has passed the input, so it must not fail there.
+fn is_repaired(world: &World, script: &Script, done: usize) -> bool {
+    let is_retry = |(_, deed): &&(UtcMs, Deed)| *deed == Deed::Release(true);
+    let before = script.iter().take(done).filter(is_retry).count();
+    script.get(done).as_ref().is_some_and(is_retry) && operator_steps::retries(world) > before
 }
 
 /// Does the remaining deeds in this life; `progress` counts over all lives. A life begins with all
@@ -286,7 +334,8 @@ pub(super) fn play(world: &World, feed: &Feed, progress: &Arc<Progress>, illness
     world.board.wait_for(NAME);
     let contents = (0..=feed.script.len()).map(|begun| content(feed, begun));
     let (contents, script) = (contents.collect::<Vec<Content>>(), feed.script.clone());
-    illness.will_fall(&script, progress.done.load(Relaxed));
+    let done = progress.done.load(Relaxed);
+    illness.will_fall(&script, done + usize::from(is_repaired(world, &script, done)));
     let (world, progress, illness) = (world.clone(), Arc::clone(progress), Arc::clone(illness));
     tokio::spawn(async move {
         let Progress { done, begun, .. } = &*progress;
@@ -377,6 +426,7 @@ impl Act<'_> {
             Deed::Adopt(amount) => operator_steps::adopt(self, amount).await,
             Deed::Resolve => operator_steps::resolve(self).await,
             Deed::Panic(symbol) => operator_steps::panic(self, symbol).await,
+            Deed::Trade(side, symbol) => operator_steps::trade(self, side, symbol).await,
             Deed::Stand(symbol, standing) => {
                 // The close may lead to an order in that symbol.
                 operator_steps::at_rest(self.world).await;
@@ -391,6 +441,13 @@ impl Act<'_> {
             Deed::Fall(..) => true,
             Deed::Release(retry) => operator_steps::release(self, retry).await,
             Deed::ByHand(hand, symbol) => operator_steps::by_hand(self, hand, symbol).await,
+            Deed::Signal(side, symbol) => {
+                // A sender without a response repeats its signal, also after a kill.
+                operator_steps::at_rest(self.world).await;
+                let signal = Box::new(signal(self.number, (side, symbol), close));
+                self.append(Operator::Signalled(signal.clone())).await
+                    && self.append(Operator::Signalled(signal)).await
+            }
         }
     }
 

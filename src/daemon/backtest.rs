@@ -3,6 +3,7 @@
 
 use super::chaos::interrupted;
 use super::identity::Traded;
+use super::past_signals::Signals;
 use super::stop::Stop;
 use super::{market, own_bars, read, recorded};
 use crate::chaos::folder::Folder;
@@ -11,18 +12,23 @@ use crate::plain_run::{PlainFeed, PlainRun, STOP_ORDERS};
 use everwarm_cli::BacktestConfig;
 use everwarm_config::Config;
 use everwarm_domain::fact::Body;
+use everwarm_domain::id::Symbol;
 use everwarm_domain::sessions::Sessions;
 use everwarm_domain::settings::Settings;
 use everwarm_domain::time::{MINUTE, UtcMs};
 use everwarm_kernel::fact::Fact;
+use everwarm_runtime::files::write_whole;
 use everwarm_runtime::store::archive::Archive;
 use everwarm_sim::InitialBooks;
 use everwarm_sim::market::{Market, Recording, Window};
 use everwarm_trading::strategy;
 use everwarm_views::backtest::{BacktestFold, BacktestView};
+use everwarm_views::backup;
 use everwarm_views::exit::{Exit, Failure};
+use everwarm_views::signal_file;
 use everwarm_words::text::instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,13 +45,24 @@ pub fn run(
     asked: &BacktestConfig,
     on_progress: &dyn Fn(u64, u64),
 ) -> Result<BacktestView, Failure> {
-    let bars = Bars::of(asked)?;
+    let (bars, signals) = Bars::of(asked)?;
     interrupted(Stop::new()?.may_take(END))?;
+    if let Some(file) = &asked.save_signals {
+        save(file, &signals)?;
+    }
     let period = (asked.from.or(bars.start()), asked.to);
-    let view = play(&asked.config, bars.market(&asked.config)?, period, on_progress)?;
+    let market = bars.market(&asked.config)?;
+    let view = play(&asked.config, market, &signals, period, on_progress)?;
     let Some(dir) = &asked.journal else { return Ok(view) };
     let daemon = own_bars::traded(dir, (view.from, view.to))?;
     Ok(BacktestView { daemon: Some(daemon), ..view })
+}
+
+/// Writes signals as a file that another backtest takes.
+fn save(file: &Path, signals: &Signals) -> Result<(), Failure> {
+    let signals: Vec<_> = signals.rows().iter().map(|row| row.signal.clone()).collect();
+    let written = signal_file::write(&signals).and_then(|text| write_whole(file, &text));
+    written.map_err(|e| backup::failed(file, &e))
 }
 
 /// The bars that are played. Several plays share them.
@@ -59,20 +76,23 @@ pub(super) enum Bars {
 }
 
 impl Bars {
-    /// What the request plays.
+    /// What the request plays: the bars, and the signals of external programs. Those of a file
+    /// replace those of a journal.
     ///
     /// # Errors
-    /// The bars cannot be read, or there are none.
-    pub(super) fn of(asked: &BacktestConfig) -> Result<Bars, Failure> {
+    /// The bars or the signals cannot be read, or there are no bars.
+    pub(super) fn of(asked: &BacktestConfig) -> Result<(Bars, Signals), Failure> {
+        let given = asked.signals.as_deref().map(Signals::of_file).transpose()?;
         let source = &asked.config.market;
-        Ok(match (&asked.journal, &source.recording) {
+        let (bars, received) = match (&asked.journal, &source.recording) {
             (Some(dir), _) => {
-                let (recording, start) = own_bars::read(dir)?;
-                Bars::Own(recording, start)
+                let (recording, start, received) = own_bars::read(dir)?;
+                (Bars::Own(recording, start), received)
             }
-            (None, Some(folder)) => Bars::Read(read(folder, source)?),
-            (None, None) => Bars::Made,
-        })
+            (None, Some(folder)) => (Bars::Read(read(folder, source)?), Signals::default()),
+            (None, None) => (Bars::Made, Signals::default()),
+        };
+        Ok((bars, given.unwrap_or(received)))
     }
 
     /// When the account starts, if it is not said.
@@ -98,13 +118,14 @@ impl Bars {
     }
 }
 
-/// Plays the strategies of a configuration over a part of a market.
+/// Plays the strategies of a configuration over a part of a market, with these signals.
 ///
 /// # Errors
-/// The part has no close or no end, or the run cannot be made.
+/// The part has no close or no end, a signal is refused, or the run cannot be made.
 pub(super) fn play(
     config: &Config,
     (market, setup): (Box<dyn Market>, InitialBooks),
+    signals: &Signals,
     (from, to): (Option<UtcMs>, Option<UtcMs>),
     on_progress: &dyn Fn(u64, u64),
 ) -> Result<BacktestView, Failure> {
@@ -113,6 +134,8 @@ pub(super) fn play(
     let market = Window::of(market, from, to);
     let (from, to) = (market.start(), market.end().ok_or_else(endless)?);
     let settings = Traded::of(config, &market)?.settings;
+    let symbols = traded(&settings, &market);
+    let signals = signals.within((&settings, &symbols), whole, (from, to))?;
     let stages =
         everwarm_trading::specs_of(&[], &settings).map_err(|why| Failure::new(Exit::Usage, why))?;
     let folder = Folder::new().map_err(|e| failed(e.to_string()))?;
@@ -131,8 +154,12 @@ pub(super) fn play(
     };
     let mut run = PlainRun::start(feed, &archive, &mut each).map_err(failed)?;
     let minutes = |time: UtcMs| u64::try_from((time - from) / MINUTE).unwrap_or_default();
-    let mut closes = 0;
-    while let Some(close) = run.next_close().map_err(failed)? {
+    let (mut closes, mut signals) = (0, signals.into_iter().peekable());
+    loop {
+        while let Some(signal) = signals.next_if(|signal| run.precedes_close(signal.time)) {
+            run.take_signal(signal).map_err(failed)?;
+        }
+        let Some(close) = run.next_close().map_err(failed)? else { break };
         closes += 1;
         if closes % REPORT == 1 {
             if interrupt::is_set() {
@@ -165,6 +192,13 @@ pub(super) fn empty((from, to): (UtcMs, UtcMs), (start, end): (UtcMs, Option<Utc
         instant(start)
     );
     Failure::new(Exit::Usage, text)
+}
+
+/// The symbols that are traded.
+fn traded(settings: &Settings, market: &Window) -> BTreeSet<Symbol> {
+    let (all, names) = (market.instruments().iter(), &settings.universe.names);
+    let all = all.map(|rule| rule.symbol);
+    all.filter(|symbol| names.is_empty() || names.contains(symbol)).collect()
 }
 
 /// The features of each enabled strategy.

@@ -7,8 +7,10 @@ use super::operator_input::{NAME, Whole, ended, in_journal};
 use super::watch::Watch;
 use everwarm_domain::external::ExternalSignal;
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_domain::id::Symbol;
 use everwarm_domain::nearest::nearest;
 use everwarm_domain::order::Side;
+use everwarm_domain::settings::Settings;
 use everwarm_edge::operation::reload::standing;
 use everwarm_edge::world::World;
 use everwarm_kernel::fact::Key;
@@ -20,6 +22,7 @@ use everwarm_views::external::{ExternalSignalView, TakenSignalView};
 use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::known_symbols::meant;
 use everwarm_views::views::{Outcome, SignalView, SymbolView};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -100,8 +103,23 @@ fn outcome(watch: &Watch, key: Key, of: &ExternalSignal) -> Option<SignalView> {
 
 /// Checks that the strategy takes such signals and may trade, and that the symbol is traded.
 fn allowed(world: &World, listed: &[SymbolView], given: &ExternalSignal) -> Result<(), Failure> {
-    let (stands, id) = (standing(world), &given.strategy);
-    let settings = stands.now.content.settings();
+    let stands = standing(world);
+    let is_off = stands.switches.strategies.contains_key(&given.strategy);
+    let symbols: BTreeSet<Symbol> = listed.iter().map(|row| row.symbol).collect();
+    check(&stands.now.content.settings(), is_off, &symbols, given)
+}
+
+/// The same by the settings, whether an operator disabled the strategy, and the symbols.
+///
+/// # Errors
+/// The text says what cannot act, and what to do.
+pub(super) fn check(
+    settings: &Settings,
+    is_off: bool,
+    symbols: &BTreeSet<Symbol>,
+    given: &ExternalSignal,
+) -> Result<(), Failure> {
+    let id = &given.strategy;
     let takes = |name: &str| kind(name).is_some_and(|kind| kind.external);
     let Some(one) = settings.strategy.0.get(id) else {
         let all = settings.strategy.0.iter().filter(|(_, one)| takes(&one.kind));
@@ -123,8 +141,7 @@ fn allowed(world: &World, listed: &[SymbolView], given: &ExternalSignal) -> Resu
         );
         return Err(Failure::new(Exit::Refused, text));
     }
-    let off = !one.enabled || stands.switches.strategies.contains_key(id);
-    if off && given.side == Side::Buy {
+    if (is_off || !one.enabled) && given.side == Side::Buy {
         let remedy = if one.enabled {
             format!("everwarm enable {id} --reason TEXT")
         } else {
@@ -134,10 +151,10 @@ fn allowed(world: &World, listed: &[SymbolView], given: &ExternalSignal) -> Resu
         return Err(Failure::new(Exit::Refused, text));
     }
     let symbol = given.symbol;
-    if listed.iter().any(|row| row.symbol == symbol) {
+    if symbols.contains(&symbol) {
         return Ok(());
     }
-    let near = meant(symbol, listed.iter().map(|row| row.symbol))
+    let near = meant(symbol, symbols.iter().copied())
         .unwrap_or_else(|| "; everwarm symbols list shows the traded symbols".to_owned());
     Err(Failure::new(Exit::Failed, format!("there is no symbol {symbol}{near}")))
 }

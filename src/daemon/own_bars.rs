@@ -1,5 +1,6 @@
 //! The bars that a daemon traded on, and what it did, from its data directory.
 
+use super::past_signals::{Received, Signals};
 use crate::audit;
 use everwarm_domain::fact::{Body, Ledger, Market};
 use everwarm_domain::id::Symbol;
@@ -21,15 +22,15 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Reads the bars of a data directory that no process uses: those of its closes, and the history
-/// before them. Also returns when the first close began. The account has the equity of the first
-/// close, as cash.
+/// before them. Also returns when the first close began, and the signals of external programs that
+/// the daemon received. The account has the equity of the first close, as cash.
 ///
 /// # Errors
 /// A daemon uses the directory, or it has no close.
-pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
+pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs, Signals), Failure> {
     let dir = data_dir.display();
     let journal = opened(data_dir)?;
-    let mut found = Found::default();
+    let (mut found, mut received) = (Found::default(), Received::default());
     // Of removed closes, those that led to an order remain: they would be bars with gaps.
     let whole_from = journal.store().map_or(Ok(1), Store::whole_from);
     let whole_from = whole_from.map_err(|e| audit::store_failure(&e))?;
@@ -40,9 +41,11 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
         );
         if row >= whole_from || !of_a_close {
             found.take(&fact.body);
+            received.take(fact);
         }
         ControlFlow::Continue(())
     })?;
+    let signals = Signals::received(received.signals());
     let nothing = || {
         let text = format!("{dir} has no close with a bar: nothing can be played");
         Failure::new(Exit::Usage, text)
@@ -64,7 +67,7 @@ pub(super) fn read(data_dir: &Path) -> Result<(Recording, UtcMs), Failure> {
             older.insert((*symbol, width), bars.into_values().collect());
         }
     }
-    Ok((recording.with_older(older), first - MINUTE))
+    Ok((recording.with_older(older), first - MINUTE, signals))
 }
 
 /// What the daemon did after the start of the account, up to the last close and its executions.

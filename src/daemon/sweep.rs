@@ -2,6 +2,7 @@
 
 use super::backtest::{self, Bars, END};
 use super::chaos::interrupted;
+use super::past_signals::Signals;
 use super::stop::Stop;
 use everwarm_cli::SweepConfig;
 use everwarm_config::Config;
@@ -21,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 /// A part has no close, or a point cannot be played or stored.
 pub fn run(asked: &SweepConfig<'_>) -> Result<(), Failure> {
     let config = &asked.base.config;
-    let bars = Bars::of(asked.base)?;
+    let (bars, signals) = Bars::of(asked.base)?;
     let (market, setup) = bars.market(config)?;
     let whole = (market.start(), market.end());
     let mut market = Window::of(market, asked.base.from.or(bars.start()), asked.base.to);
@@ -32,13 +33,13 @@ pub fn run(asked: &SweepConfig<'_>) -> Result<(), Failure> {
             return Err(backtest::empty((part.from, part.to), whole));
         }
     }
-    let base = digest(config, &setup, &mut market);
+    let base = digest(config, &setup, &mut market, &signals);
     let points = (asked.begin)(&base, &parts)?;
     interrupted(Stop::new()?.may_take(END))?;
     let (next, failure) = (AtomicUsize::new(0), Mutex::new(None));
     let work = || {
         while let Some(point) = points.get(next.fetch_add(1, Relaxed)) {
-            if let Err(why) = play(asked, &bars, *point, &parts) {
+            if let Err(why) = play(asked, (&bars, &signals), *point, &parts) {
                 next.store(points.len(), Relaxed);
                 let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                 failure.get_or_insert(why);
@@ -57,7 +58,12 @@ pub fn run(asked: &SweepConfig<'_>) -> Result<(), Failure> {
 }
 
 /// Plays a point in each part.
-fn play(asked: &SweepConfig<'_>, bars: &Bars, point: u64, parts: &[Part]) -> Result<(), Failure> {
+fn play(
+    asked: &SweepConfig<'_>,
+    (bars, signals): (&Bars, &Signals),
+    point: u64,
+    parts: &[Part],
+) -> Result<(), Failure> {
     let config = match (asked.config_of)(point) {
         Ok(config) => config,
         Err(why) => {
@@ -70,7 +76,8 @@ fn play(asked: &SweepConfig<'_>, bars: &Bars, point: u64, parts: &[Part]) -> Res
     };
     let one = |part: &Part| {
         let market = bars.market(&config)?;
-        let view = backtest::play(&config, market, (Some(part.from), Some(part.to)), &|_, _| ())?;
+        let period = (Some(part.from), Some(part.to));
+        let view = backtest::play(&config, market, signals, period, &|_, _| ())?;
         Ok(Figures::of(&view))
     };
     let all = || parts.iter().map(one).collect::<Result<Vec<Figures>, Failure>>();
@@ -87,9 +94,9 @@ fn play(asked: &SweepConfig<'_>, bars: &Bars, point: u64, parts: &[Part]) -> Res
     (asked.take)(PointResult { point, outcome: Outcome::Played(figures) })
 }
 
-/// A digest of what results depend on, besides the grid: the settings, the initial books, and the
-/// bars with their history.
-fn digest(config: &Config, setup: &InitialBooks, market: &mut Window) -> String {
+/// A digest of what results depend on, besides the grid: the settings, the initial books, the bars
+/// with their history, and the signals.
+fn digest(config: &Config, setup: &InitialBooks, market: &mut Window, signals: &Signals) -> String {
     let mut digest = Sha256::new();
     digest.update(format!("{:?} {setup:?}", config.settings));
     let (first, last) = (UtcMs::MIN, market.end().map_or(UtcMs::MAX, |end| end - MINUTE));
@@ -98,6 +105,9 @@ fn digest(config: &Config, setup: &InitialBooks, market: &mut Window) -> String 
         for bar in market.bars(rule.symbol, first, last, usize::MAX) {
             digest.update(format!("{bar:?}"));
         }
+    }
+    for row in signals.rows() {
+        digest.update(format!("{:?}", row.signal));
     }
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.finalize()[..16]);

@@ -190,6 +190,8 @@ fn words_drawn_for_any_feed_are_said_and_kills_end_the_same() {
         "panic",
         "a release",
         "a limit order by hand",
+        "a signal to buy",
+        "a signal to sell",
     ] {
         assert!(kinds.get(what).is_some_and(|times| *times >= 2), "{what}: {kinds:?}");
     }

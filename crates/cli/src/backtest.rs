@@ -35,6 +35,10 @@ pub struct BacktestConfig {
     pub from: Option<UtcMs>,
     /// The last close; none: that of the market.
     pub to: Option<UtcMs>,
+    /// File with the signals of external programs; none: those that the journal has.
+    pub signals: Option<PathBuf>,
+    /// File to write with the signals that the journal has.
+    pub save_signals: Option<PathBuf>,
 }
 
 /// Flags that select what is played.
@@ -71,6 +75,10 @@ pub struct PlayArgs {
     /// The last close, written like --from. The synthetic market needs it.
     #[arg(long, value_name = "TIME", value_parser = time)]
     to: Option<UtcMs>,
+    /// File with signals of external programs: CSV with the columns of an API request, or JSON
+    /// lines. Each arrives at its time [default: with --journal, those that the daemon received].
+    #[arg(long, value_name = "FILE")]
+    signals: Option<PathBuf>,
 }
 
 /// Flags of `backtest`.
@@ -87,6 +95,10 @@ pub struct BacktestArgs {
     /// Write every trade as one file of Parquet.
     #[arg(long, value_name = "FILE", conflicts_with = "compare")]
     parquet: Option<PathBuf>,
+    /// Write the signals of external programs that the daemon received as a file for --signals.
+    #[arg(long, value_name = "FILE", requires = "journal")]
+    #[arg(conflicts_with_all = ["compare", "signals"])]
+    save_signals: Option<PathBuf>,
     /// Print JSON, with every trade.
     #[arg(long)]
     json: bool,
@@ -147,7 +159,13 @@ fn play(
     core: &Core,
     printer: Printer,
 ) -> Result<BacktestView, Failure> {
-    played(&args.play.of(config, &[])?, core, printer)
+    let save_signals = args.save_signals.clone();
+    let asked = BacktestConfig { save_signals, ..args.play.of(config, &[])? };
+    let view = played(&asked, core, printer)?;
+    if let Some(file) = &asked.save_signals {
+        printer.note(&format!("{}: written", file.display()));
+    }
+    Ok(view)
 }
 
 /// Plays what was asked for, with its progress shown.
@@ -203,7 +221,8 @@ impl PlayArgs {
             return Err(Failure::new(Exit::Usage, "--from must be before --to"));
         }
         let config = sources(file, self.given(keys)).load(CheckDepth::World)?;
-        Ok(BacktestConfig { config, journal: self.journal.clone(), from, to })
+        let (journal, signals) = (self.journal.clone(), self.signals.clone());
+        Ok(BacktestConfig { config, journal, from, to, signals, save_signals: None })
     }
 
     /// The configuration keys that the flags, a grid and `backtest` set. Of several values of a
@@ -248,6 +267,7 @@ impl PlayArgs {
         }
         add("--from", self.from.map(|time| time.to_string()));
         add("--to", self.to.map(|time| time.to_string()));
+        add("--signals", path(&self.signals));
         words
     }
 }
