@@ -56,7 +56,7 @@ elif [[ ${CI:-} == true ]]; then
 else
     echo "without $shared/data/coinbase: a made market"
 fi
-# Somebody to tell: takes every message. And a source of the dominance.
+# Somebody to tell: takes every message. And a source of the dominance and of prices of tokens.
 python3 - "$work/port" <<'END' &
 import http.server, json, sys, time
 class Taker(http.server.BaseHTTPRequestHandler):
@@ -66,7 +66,12 @@ class Taker(http.server.BaseHTTPRequestHandler):
         self.end_headers()
     def do_GET(self):
         shares = {"market_cap_percentage": {"btc": 58.4, "usdt": 4.6}, "updated_at": int(time.time())}
-        body = json.dumps({"data": shares}).encode()
+        token = lambda name: {"data": {"id": "eth_" + name}}
+        pool = {
+            "attributes": {"address": "0x2", "base_token_price_usd": "1.5", "quote_token_price_usd": None},
+            "relationships": {"base_token": token("0x1"), "quote_token": token("0x3")},
+        }
+        body = json.dumps({"data": [pool] if "/pools/" in self.path else shares}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -89,6 +94,9 @@ enabled = true
 webhook = "file:$work/webhook"
 every_s = 1
 [source.coingecko]
+enabled = true
+address = "http://127.0.0.1:$(cat "$work/port")"
+[source.geckoterminal]
 enabled = true
 address = "http://127.0.0.1:$(cat "$work/port")"
 [trading]
@@ -116,6 +124,7 @@ answering() {
     return 1
 }
 answering
+everwarm tokens add ONE --chain eth --contract 0x1 --pool 0x2 --decimals 18
 address=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["addr"])' "$data/api.json")
 
 disturb() {

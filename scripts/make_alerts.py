@@ -340,6 +340,11 @@ alert("DominanceOld", WARN, "", "everwarm_dominance_age_seconds > 7200",
       "The newest sample is older than two hours, so hourly bars of the dominance are missing. Trading goes on. `everwarm doctor` shows why the source fails.",
       {'everwarm_dominance_age_seconds{source="coingecko"}': "7300x40"}, {"source": "coingecko"},
       {'everwarm_dominance_age_seconds{source="coingecko"}': "7100x40"})
+alert("TokenPricesOld", WARN, "", "everwarm_token_price_age_seconds > 7200",
+      "{{ $labels.source }} has no new price of a token for {{ $labels.instance }}",
+      "The newest price of a token of the registry is older than two hours, and cannot be fetched again. Trading goes on. `everwarm doctor` names the token and the reason.",
+      {'everwarm_token_price_age_seconds{source="geckoterminal"}': "7300x40"}, {"source": "geckoterminal"},
+      {'everwarm_token_price_age_seconds{source="geckoterminal"}': "7100x40"})
 alert("RuntimeLag", WARN, "5m",
       "histogram_quantile(0.99, sum by (job, instance, le)"
       " (rate(everwarm_tokio_timer_lag_seconds_bucket[5m]))) > 0.25",

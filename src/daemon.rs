@@ -31,6 +31,8 @@ mod notify;
 mod operator_input;
 mod own_bars;
 mod panic;
+mod past_signals;
+mod points;
 mod quarantine;
 mod real_money;
 pub mod reload;
@@ -45,6 +47,7 @@ mod supervision;
 mod sweep;
 mod switch;
 mod symbols;
+mod tokens;
 pub mod tree_settings;
 mod venue_usage;
 mod watch;
@@ -291,7 +294,7 @@ async fn daemon(
 }
 
 /// The actors that read the views: those of messages and commands, the one of backfills, the one
-/// that repeats the decisions of a day, and the one that polls the dominance.
+/// that repeats the decisions of a day, and those that poll the dominance and prices of tokens.
 fn desk_actors(
     config: &Config,
     world: &World,
@@ -304,6 +307,7 @@ fn desk_actors(
     actors.extend(self_replay::actor(config.self_replay, world, &desk.repeated, on));
     actors.push(storekeeper::actor(world, &desk.retains, on));
     actors.extend(dominance::actor(config.dominance.as_ref(), world, &desk.polls, on));
+    actors.extend(points::actor(config.points.as_ref(), world, &desk.point_polls, on));
     actors
 }
 
@@ -569,6 +573,7 @@ fn begin_api(
     let (currency, logged) = (currency.to_owned(), listening.log.counts.clone());
     let (refused, deliveries) = (refusals.clone(), desk.deliveries.clone());
     let (repeated, commands) = (desk.repeated.clone(), desk.commands.clone());
+    let points = desk.point_polls.clone();
     let parts = Parts {
         currency,
         refusals: refused,
@@ -578,6 +583,7 @@ fn begin_api(
         deliveries,
         repeated,
         commands,
+        points,
     };
     let metrics = measure::metrics(config, parts, world, watch, asked);
     let data_dir = config.data_dir.clone();

@@ -20,14 +20,17 @@ use everwarm_domain::market::{Bar, RolledBar};
 use everwarm_domain::money::{Decimal, Price};
 use everwarm_domain::odd::{OddBar, Oddity};
 use everwarm_domain::order::{
-    Balance, Charge, Liquidity, OrderIntent, OrderReport, OrderRequest, OrderStatus, OrderType,
-    PanicTrade, Proof, ReportSource, RequestKind, Response, SendAttempt, Side, Validity, VenueFill,
+    Balance, Charge, ExternalTrade, ExternalTrades, Liquidity, OrderIntent, OrderReport,
+    OrderRequest, OrderStatus, OrderType, PanicTrade, Proof, ReportSource, RequestKind, Response,
+    SendAttempt, Side, Validity, VenueFill,
 };
 use everwarm_domain::sessions::{Session, Sessions};
 use everwarm_domain::settings::exits::ExitRule;
 use everwarm_domain::signal::{Direction, Intent};
+use everwarm_domain::split::{CorporateAction, Found};
 use everwarm_domain::switch::Switch;
 use everwarm_domain::time::Timeframe;
+use everwarm_domain::token::{Point, Points, Token};
 use everwarm_domain::venue_ids::{VENUE_ID_MAX, VenueOrderId, VenueTradeId};
 use everwarm_kernel::fact::{Body as _, Effect, Fact};
 use everwarm_runtime::chaos::faults::FaultyDisk;
@@ -121,6 +124,11 @@ fn dominance() -> Dominance {
     Dominance { source, time, btc: odd(), usdt: Decimal::MAX, every_s }
 }
 
+fn corporate_action() -> CorporateAction {
+    let (venue, found) = (VenueId::default(), Found::Asked(Some("w".into())));
+    CorporateAction { venue, symbol: symbol(), bar: i64::MIN, found }
+}
+
 fn markets() -> Vec<Market> {
     let (symbol, timeframe, bars) = (symbol(), Timeframe::D1, vec![bar()]);
     let rule = Instrument {
@@ -183,6 +191,7 @@ fn markets() -> Vec<Market> {
             pairs: false,
         },
         Market::Dominance(dominance()),
+        Market::CorporateAction(corporate_action()),
         Market::Universe {
             asked: i64::MIN,
             basis: u64::MAX,
@@ -241,6 +250,7 @@ fn venues() -> Vec<Venue> {
             }],
             venue: VenueId::default(),
         },
+        external_trades(),
         Venue::Requested(OrderRequest {
             id: "r".into(),
             of: id(),
@@ -257,6 +267,17 @@ fn venues() -> Vec<Venue> {
         responded(Response::Refused { code: i32::MIN, text: String::new() }),
         responded(Response::Unknown { reason: "é".into() }),
     ]
+}
+
+fn external_trades() -> Venue {
+    let trade = ExternalTrade {
+        client_id: ClientOrderId("web_é".into()),
+        venue_order_id: u64::MAX.into(),
+        symbol: symbol(),
+        side: Side::Buy,
+        fill: fill(),
+    };
+    Venue::ExternalTraded(ExternalTrades { trades: vec![trade], venue: VenueId::default() })
 }
 
 fn responded(response: Response) -> Venue {
@@ -489,6 +510,17 @@ fn derived() -> Vec<Body> {
     ]
 }
 
+/// The registry of tokens, and points of it.
+fn of_tokens() -> [Body; 2] {
+    let [chain, contract, pool] = ["c", "é", ""].map(str::to_owned);
+    let token = Token { name: symbol(), chain, contract, pool, decimals: u8::MAX };
+    let tokens = Operator::Tokens { removed: vec![symbol()], added: vec![token] };
+    let point = Point { token: symbol(), added: u64::MAX, price: odd() };
+    let (source, time, every_s) = ("s".into(), i64::MIN, u32::MAX);
+    let points = Points { source, time, every_s, points: vec![point] };
+    [Body::Operator(tokens), Body::Market(Market::Points(points))]
+}
+
 fn all() -> Vec<Body> {
     let markets = markets().into_iter().map(Body::Market);
     let venues = venues().into_iter().map(Body::Venue);
@@ -500,6 +532,7 @@ fn all() -> Vec<Body> {
         .chain(orders)
         .chain(derived())
         .chain(taken_back())
+        .chain(of_tokens())
         .collect()
 }
 

@@ -7,6 +7,8 @@ mod backfill;
 #[cfg(test)]
 mod backtest;
 #[cfg(test)]
+mod backtest_signals;
+#[cfg(test)]
 mod backup;
 #[cfg(test)]
 mod bad_days;
@@ -40,6 +42,8 @@ mod dominance;
 mod exchange;
 #[cfg(test)]
 mod exits;
+#[cfg(test)]
+mod external_orders;
 #[cfg(test)]
 mod external_signals;
 #[cfg(test)]
@@ -112,6 +116,8 @@ mod sweep;
 mod third_adapter;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod under_kills;
 #[cfg(test)]

@@ -71,7 +71,9 @@ fn recorded(dir: &Path) -> (Prices, Odd, Vec<Market>) {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::CorporateAction(_)
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::Universe { .. } => {}
         }
     }

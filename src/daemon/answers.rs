@@ -6,6 +6,7 @@ use super::backfill::Backfills;
 use super::dominance::Polls;
 use super::history_sample::HistorySample;
 use super::operator_input::Whole;
+use super::points::PointPolls;
 use super::reload::Reloader;
 use super::retention;
 use super::self_replay::SelfReplays;
@@ -97,6 +98,8 @@ pub struct LiveContext {
     pub retains: Retains,
     /// The polls of the dominance.
     pub polls: Polls,
+    /// The polls of prices of tokens.
+    pub point_polls: PointPolls,
 }
 
 impl LiveContext {
@@ -133,6 +136,7 @@ impl LiveContext {
             backfills: Backfills::default(),
             retains: Retains::default(),
             polls: Polls::default(),
+            point_polls: PointPolls::default(),
         }
     }
 
@@ -369,6 +373,7 @@ impl Context for LiveContext {
         }
         let refused = self.reloader.view().last.filter(|last| last.result.is_refused());
         let (looked, switches) = (self.looked(), self.switches()?);
+        let failing = [self.polls.failing(), self.point_polls.failing()];
         Ok(findings(&Signs {
             running: true,
             switches: switches.switches,
@@ -388,7 +393,7 @@ impl Context for LiveContext {
             deliveries: self.deliveries.all(),
             repeated: self.repeated.last(),
             history_sample: self.history_sample.last(),
-            failing_source: self.polls.failing(),
+            failing_sources: failing.into_iter().flatten().collect(),
             ..looked
         }))
     }

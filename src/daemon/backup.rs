@@ -40,8 +40,8 @@ use std::sync::Arc;
 const KEPT: [&str; 2] = [identity::FILE, AUDIT_FILE];
 /// What belongs to the venue: a wipe leaves it, and a restore may find it.
 const OF_THE_VENUE: [&str; 2] = [EXCHANGE, venue_usage::FILE];
-/// Small files that a daemon makes again if it needs them.
-const MADE: [&str; 3] = [TOKEN_FILE, last_start::FILE, emergency::FILE];
+/// Small files that a daemon makes again if it needs them. A killed one leaves its addresses.
+const MADE: [&str; 4] = [TOKEN_FILE, last_start::FILE, emergency::FILE, everwarm_api::FILE];
 /// Bytes of one record of a small file.
 const PIECE: u64 = 256 << 10;
 

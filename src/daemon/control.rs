@@ -5,11 +5,11 @@ use super::reload::Reloader;
 use super::watch::Watch;
 use super::{
     backfill, by_hand, external, injected, quarantine, resolve_conflicts, storekeeper, switch,
-    symbols, venue_usage,
+    symbols, tokens, venue_usage,
 };
 use everwarm_cli::log::LogLevel;
 use everwarm_edge::world::World;
-use everwarm_views::backfill::{BackfillView, BackfillWord};
+use everwarm_views::backfill::{BackfillRequest, BackfillView};
 use everwarm_views::by_hand::{ByHandView, HandResultView};
 use everwarm_views::changes::{Control, ProcessControl, ReloadHow, SymbolsChange};
 use everwarm_views::emergency::EmergencyView;
@@ -17,10 +17,11 @@ use everwarm_views::exit::Failure;
 use everwarm_views::external::{ExternalSignalView, TakenSignalView};
 use everwarm_views::injected::{BranchView, FaultView};
 use everwarm_views::questions::symbols as listed;
-use everwarm_views::storage::{RetainRunView, RetainWord};
+use everwarm_views::storage::{RetainRequest, RetainRunView};
+use everwarm_views::tokens::{TokensChangedView, TokensRequest};
 use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, QuarantineView, ReloadView, ResolveView,
-    ResolvedView, SwitchWord, SwitchedView, SymbolsChangeView,
+    ResolvedView, SwitchRequest, SwitchedView, SymbolsChangeView,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,20 +51,24 @@ impl Control for LiveControl {
         quarantine::live(&self.world.journal, id, retry)
     }
 
-    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
-        resolve_conflicts::live(&self.world.journal, id, word)
+    fn resolve(&self, id: &str, request: &ResolveView) -> Result<ResolvedView, Failure> {
+        resolve_conflicts::live(&self.world.journal, id, request)
     }
 
-    fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
-        resolve_conflicts::adopt_live(&self.world.journal, word)
+    fn adopt(&self, request: &AdoptView) -> Result<AdoptedView, Failure> {
+        resolve_conflicts::adopt_live(&self.world.journal, request)
     }
 
     fn clear_limits(&self) -> Result<ClearedView, Failure> {
         Ok(ClearedView::of(self.world.venue.clear_bans()))
     }
 
-    fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
-        switch::live(&self.world, word, None)
+    fn switch(&self, request: &SwitchRequest) -> Result<SwitchedView, Failure> {
+        switch::live(&self.world, request, None)
+    }
+
+    fn change_tokens(&self, request: &TokensRequest) -> Result<TokensChangedView, Failure> {
+        tokens::live(&self.world, request)
     }
 
     fn lift_emergency(&self) -> Result<EmergencyView, Failure> {
@@ -93,22 +98,22 @@ impl ProcessControl for LiveControl {
         self.reloader.by_api(how)
     }
 
-    fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure> {
-        by_hand::live(&self.world, &self.watch, id, word)
+    fn trade(&self, id: &str, request: &ByHandView) -> Result<HandResultView, Failure> {
+        by_hand::live(&self.world, &self.watch, id, request)
     }
 
-    fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure> {
+    fn signal(&self, request: &ExternalSignalView) -> Result<TakenSignalView, Failure> {
         let listed = listed(self.context.as_ref())?;
-        external::live(&self.world, &self.watch, &listed, word)
+        external::live(&self.world, &self.watch, &listed, request)
     }
 
-    fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure> {
-        backfill::check(&self.world, word)?;
-        self.context.backfills.begin(word, false)
+    fn backfill(&self, request: &BackfillRequest) -> Result<BackfillView, Failure> {
+        backfill::check(&self.world, request)?;
+        self.context.backfills.begin(request, false)
     }
 
-    fn retain(&self, word: &RetainWord) -> Result<RetainRunView, Failure> {
-        self.context.retains.begin(word)
+    fn retain(&self, request: &RetainRequest) -> Result<RetainRunView, Failure> {
+        self.context.retains.begin(request)
     }
 
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure> {
@@ -133,20 +138,24 @@ impl Control for FileControl {
         quarantine::offline(&self.0, id, retry)
     }
 
-    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure> {
-        resolve_conflicts::offline(&self.0, id, word)
+    fn resolve(&self, id: &str, request: &ResolveView) -> Result<ResolvedView, Failure> {
+        resolve_conflicts::offline(&self.0, id, request)
     }
 
-    fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure> {
-        resolve_conflicts::adopt_offline(&self.0, word)
+    fn adopt(&self, request: &AdoptView) -> Result<AdoptedView, Failure> {
+        resolve_conflicts::adopt_offline(&self.0, request)
     }
 
     fn clear_limits(&self) -> Result<ClearedView, Failure> {
         venue_usage::clear(&self.0)
     }
 
-    fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure> {
-        switch::offline(&self.0, word)
+    fn switch(&self, request: &SwitchRequest) -> Result<SwitchedView, Failure> {
+        switch::offline(&self.0, request)
+    }
+
+    fn change_tokens(&self, request: &TokensRequest) -> Result<TokensChangedView, Failure> {
+        tokens::offline(&self.0, request)
     }
 
     fn lift_emergency(&self) -> Result<EmergencyView, Failure> {

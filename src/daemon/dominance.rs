@@ -99,7 +99,7 @@ impl Polls {
 }
 
 /// The wait after so many failures before the last one, of which the source asked for `asked`.
-fn wait_after(failures: u32, asked: Option<Duration>, every: Duration) -> Duration {
+pub(super) fn wait_after(failures: u32, asked: Option<Duration>, every: Duration) -> Duration {
     let back_off = RETRY.saturating_mul(1 << failures.min(16)).min(every);
     back_off.max(asked.unwrap_or_default().min(WAIT_MAX))
 }

@@ -8,6 +8,7 @@ mod trading;
 pub use sampler::{Sampled, sampler};
 
 use super::dominance;
+use super::points::{self, PointPolls};
 use super::reload::in_force;
 use super::self_replay::SelfReplays;
 use super::watch::Watch;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub repeated: SelfReplays,
     /// Commands of the chat, counted.
     pub commands: Counts,
+    /// The polls of prices of tokens.
+    pub points: PointPolls,
 }
 
 /// Values that do not change while the process runs.
@@ -63,8 +66,8 @@ struct Fixed {
     data_dir: PathBuf,
     /// The drawdown that raises an alarm, until a configuration is in force.
     alarm: Option<Value>,
-    /// Whether the source of the dominance is polled.
-    polls: bool,
+    /// Whether the sources of the dominance and of prices of tokens are polled.
+    polls: [bool; 2],
 }
 
 /// The content of `/metrics`.
@@ -84,7 +87,10 @@ pub fn metrics(
     let (start_ms, data_dir) = (clock::wall().utc(), config.data_dir.clone());
     let alarm_at = config.values.iter().find(|value| value.key == ALARM);
     let alarm = alarm_at.map(|value| value.value.clone());
-    let polls = dominance::is_polled(config.dominance.as_ref(), world.passing);
+    let polls = [
+        dominance::is_polled(config.dominance.as_ref(), world.passing),
+        points::is_polled(config.points.as_ref(), world.passing),
+    ];
     let fixed = Fixed { version: version(), mode, venue, start_ms, data_dir, alarm, polls };
     let (world, watch, rejected) = (world.clone(), watch.clone(), Rejected::default());
     let (took, by_regime) = (Histogram::new(HTTP), regimes::Regimes::default());
@@ -96,9 +102,7 @@ pub fn metrics(
         actors::show(&mut page, &world, &watch);
         trading::market(&mut page, &world, &watch, fixed.venue);
         by_regime.show(&mut page, &world.archive);
-        if fixed.polls {
-            dominance::show(&mut page, &world.archive, fixed.start_ms);
-        }
+        sources(&mut page, &world, &fixed, &parts.points);
         trading::account(&mut page, &world, &watch, (fixed.venue, &parts.currency));
         store(&mut page, &world, &fixed);
         reloads(&mut page, &fixed, desk.as_ref());
@@ -110,6 +114,17 @@ pub fn metrics(
         took.time(began.elapsed());
         text
     })
+}
+
+/// Sources beside the venue.
+fn sources(page: &mut Page, world: &World, fixed: &Fixed, polls: &PointPolls) {
+    let [dominance, tokens] = fixed.polls;
+    if dominance {
+        dominance::show(page, &world.archive, fixed.start_ms);
+    }
+    if tokens {
+        points::show(page, &world.archive, polls, fixed.start_ms);
+    }
 }
 
 fn process(page: &mut Page, fixed: &Fixed, parts: &Parts) {

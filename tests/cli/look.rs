@@ -278,8 +278,9 @@ fn assert_metrics(dir: &Path) {
     let text = get(dir, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     for row in everwarm_views::telemetry::rows() {
-        // No source of the dominance is enabled.
-        let is_there = !row.name.starts_with("everwarm_dominance_");
+        // No source of the dominance or of prices of tokens is enabled.
+        let absent = ["everwarm_dominance_", "everwarm_token_"];
+        let is_there = !absent.iter().any(|start| row.name.starts_with(start));
         let help = format!("# HELP {} {}\n", row.name, row.help);
         assert_eq!(text.contains(&help), is_there, "{}", row.name);
         let kind = format!("# TYPE {} {}\n", row.name, row.kind.name());

@@ -1,9 +1,9 @@
-//! What sources send: pages of stock bars, the rules of a symbol, and the dominance.
+//! What sources send: pages of stock bars, the rules of a symbol, the dominance, and pools.
 
 use super::spoil::{Step, spoiled, with_more, with_other_types};
 use crate::shared::shared;
 use everwarm_adapters::bar_rows::Rows;
-use everwarm_adapters::{alpaca, coingecko, polygon};
+use everwarm_adapters::{alpaca, coingecko, geckoterminal, polygon};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::time::Timeframe;
 use everwarm_venue::source::BarRange;
@@ -14,6 +14,13 @@ const GLOBAL: &[u8] = br#"{"data": {"active_cryptocurrencies": 17083, "ended_ico
   "total_volume": {"eth": 38172650.5}, "market_cap_percentage": {"btc": 58.38439024390244,
   "eth": 11.9, "usdt": 4.600000000000001}, "market_cap_change_percentage_24h_usd": -1.2,
   "updated_at": 1767596100}}"#;
+
+/// A response to `GET /networks/eth/pools/multi/0x88e6`, shortened.
+const POOLS: &[u8] = br#"{"data": [{"type": "pool", "attributes": {"address": "0x88e6",
+  "name": "USDC / WETH 0.05%", "base_token_price_usd": "0.999763421", "reserve_in_usd": "1639.5",
+  "quote_token_price_usd": 3345.123456789012}, "relationships": {
+  "base_token": {"data": {"id": "eth_0xa0b8", "type": "token"}},
+  "quote_token": {"data": {"id": "eth_0xc02a", "type": "token"}}}}]}"#;
 
 /// A decoder, with real or documented messages.
 struct Decoder {
@@ -58,7 +65,24 @@ fn dominance(bytes: &[u8]) -> Result<String, String> {
     coingecko::wire::shares(&global, 2_524_608_000_000).map(|shares| format!("{shares:?}"))
 }
 
-fn decoders() -> [Decoder; 4] {
+fn pool_prices(bytes: &[u8]) -> Result<String, String> {
+    let pools = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let wanted = ["0xa0b8", "0xc02a"].map(|contract| geckoterminal::Wanted {
+        contract: contract.to_owned(),
+        pool: "0x88e6".to_owned(),
+    });
+    geckoterminal::wire::prices("eth", &pools, &wanted).map(|prices| format!("{prices:?}"))
+}
+
+fn pool_bars(bytes: &[u8]) -> Result<String, String> {
+    let response = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+    let range = BarRange { timeframe: Timeframe::H1, ..range("WETH") };
+    let pool = ("base", "0x4c36388be6f416a29c8d8eee81c771ce6be14b18");
+    let bars = geckoterminal::wire::bars(&range, pool, &response, 2_524_608_000_000);
+    bars.map(|bars| format!("{bars:?}"))
+}
+
+fn decoders() -> [Decoder; 6] {
     let file = |name: &str| std::fs::read(shared("wire").join(name)).unwrap();
     let body = |name: &str, test: &str| {
         let all: Vec<Value> = serde_json::from_slice(&file(name)).unwrap();
@@ -90,6 +114,18 @@ fn decoders() -> [Decoder; 4] {
             read: dominance,
             real: vec![GLOBAL.to_vec()],
             fields: &["data", "market_cap_percentage", "btc", "usdt", "updated_at"],
+        },
+        Decoder {
+            read: pool_prices,
+            real: vec![POOLS.to_vec()],
+            fields: &["data", "attributes", "address", "relationships", "base_token", "id"],
+        },
+        Decoder {
+            read: pool_bars,
+            real: ["ohlcv_hour_real_rows.json", "shape_with_meta.json"]
+                .map(|name| file(&format!("geckoterminal/{name}")))
+                .to_vec(),
+            fields: &["data", "ohlcv_list", "id"],
         },
     ]
 }

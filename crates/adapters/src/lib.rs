@@ -7,6 +7,7 @@ pub mod alpaca;
 pub mod bar_rows;
 pub mod binance;
 pub mod coingecko;
+pub mod geckoterminal;
 pub mod hyperliquid;
 mod json;
 mod keyed;

@@ -197,6 +197,7 @@ impl Command {
             | Command::Kill(_)
             | Command::Retry(_)
             | Command::Symbols(_)
+            | Command::Tokens(_)
             | Command::Switches(_)
             | Command::Order(_)
             | Command::Close(_)

@@ -54,6 +54,7 @@ mod sweep;
 mod switches;
 mod symbols;
 pub mod terminal;
+mod tokens;
 mod tree;
 mod verify;
 mod verify_trades;
@@ -68,7 +69,7 @@ pub use conformance::ConformanceRequest;
 use everwarm_config::{Config, LogFormat, Sources};
 use everwarm_trading::strategy::check::Report;
 use everwarm_venue::conformance::{Report as ConformanceReport, StepResult};
-use everwarm_views::backfill::{BackfillView, BackfillWord};
+use everwarm_views::backfill::{BackfillRequest, BackfillView};
 use everwarm_views::backtest::BacktestView;
 use everwarm_views::backup::RestoredView;
 use everwarm_views::changes::{Control, DISABLE, ENABLE};
@@ -153,7 +154,7 @@ pub type Fetch = fn(&FetchConfig, &dyn Fn(u64, u64)) -> Result<FetchedView, Fail
 
 /// See [`Core::backfill`]. The callback gets the view of the backfill while it runs.
 pub type Backfill =
-    fn(&Config, &BackfillWord, &dyn Fn(&BackfillView)) -> Result<BackfillView, Failure>;
+    fn(&Config, &BackfillRequest, &dyn Fn(&BackfillView)) -> Result<BackfillView, Failure>;
 
 /// See [`Core::conformance`]. The callback gets the result of each step.
 pub type Conformance =
@@ -249,6 +250,8 @@ enum Command {
     Retry(actors::RetryArgs),
     /// List symbols and their states, or add and remove one.
     Symbols(symbols::Symbols),
+    /// List the registry of tokens with their prices, or add, remove and import tokens.
+    Tokens(tokens::Tokens),
     #[command(about = questions::SWITCHES.about)]
     Switches(query::Args),
     /// Buy by hand, at market or at a limit; sell what was bought by hand, at market. The strategy
@@ -468,6 +471,7 @@ fn act(
         Command::Retry(args) => actors::retry(&args, core, printer),
         Command::Quarantine(command) => quarantine::run(&command, core, printer),
         Command::Symbols(command) => symbols::run(&command, core, printer),
+        Command::Tokens(command) => tokens::run(&command, core, printer),
         Command::Reconcile(args) => reconcile::print(&args, core, printer),
         Command::Switches(args) => switches::list(&args, core, printer),
         Command::Order(args) => order::order(&args, core, printer),

@@ -178,10 +178,15 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Market(market.clone()), None);
                 vec![self.row("", "symbols", &text, Paint::Plain)]
             }
+            Market::CorporateAction(_) => {
+                let text = sentences::describe(&Body::Market(market.clone()), None);
+                vec![self.row("", "split", &text, Paint::Yellow)]
+            }
             Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. } => Vec::new(),
@@ -241,7 +246,7 @@ impl TerminalState {
             {
                 ("recovered", Paint::Bold)
             }
-            Venue::PanicTraded { .. } => ("recovered", Paint::Bold),
+            Venue::PanicTraded { .. } | Venue::ExternalTraded(_) => ("recovered", Paint::Bold),
             Venue::Responded { response: Response::Accepted | Response::NotOpen, .. }
             | Venue::Requested(_)
             | Venue::Account { .. }
@@ -307,7 +312,8 @@ impl TerminalState {
             | Operator::Adopted { .. }
             | Operator::Manual { .. }
             | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. } => {
+            | Operator::RemoteCommand { .. }
+            | Operator::Tokens { .. } => {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "operator", &text, Paint::Bold)]
             }

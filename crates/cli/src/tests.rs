@@ -22,9 +22,10 @@ use everwarm_views::journal_reader::{JournalFacts, Proofs};
 use everwarm_views::questions::{self, Asked, Context, EXPLAIN, FILLS, ORDERS, Question};
 use everwarm_views::questions::{DOCTOR, Effort, STORAGE, TREE, VERIFY, table};
 use everwarm_views::testing::{ID, journal};
+use everwarm_views::tokens::{TokensChangedView, TokensRequest};
 use everwarm_views::views::{
     AdoptView, AdoptedView, ClearedView, ConflictView, QuarantineView, ReplayView, ResolveView,
-    ResolvedView, SwitchWord, SwitchedView, VERSION, VerifyView, VersionView,
+    ResolvedView, SwitchRequest, SwitchedView, VERSION, VerifyView, VersionView,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -265,8 +266,12 @@ impl Control for Hands {
         Ok(ClearedView::of(false))
     }
 
-    fn switch(&self, _: &SwitchWord) -> Result<SwitchedView, Failure> {
+    fn switch(&self, _: &SwitchRequest) -> Result<SwitchedView, Failure> {
         Err(Failure::new(Exit::Failed, "not here"))
+    }
+
+    fn change_tokens(&self, _: &TokensRequest) -> Result<TokensChangedView, Failure> {
+        Err(Failure::new(Exit::Refused, "there is no registry here"))
     }
 
     fn lift_emergency(&self) -> Result<EmergencyView, Failure> {

@@ -11,7 +11,7 @@ use super::messages::Messages;
 use super::remote_access::Beyond;
 use super::schedule::Schedule;
 use super::secret::SecretRef;
-use super::source::DominanceSource;
+use super::source::{DominanceSource, PointsSource};
 use super::strategies;
 use super::values::{LogFormat, MarketSource, Pace, Symbols, time_of_day};
 use super::venue::VenueSource;
@@ -83,6 +83,8 @@ pub struct Config {
     pub messages: Messages,
     /// The source of the dominance; none: it is not enabled.
     pub dominance: Option<DominanceSource>,
+    /// The source of prices of tokens; none: it is not enabled.
+    pub points: Option<PointsSource>,
     /// Whether faults may be injected into actors.
     pub chaos: bool,
     /// Whether they may be injected even if the venue is real.
@@ -375,6 +377,7 @@ impl Values {
             beyond: self.beyond(),
             messages: self.messages(),
             dominance: self.dominance(),
+            points: self.points(),
             chaos: self.get("chaos.enabled"),
             chaos_on_live: self.get("chaos.on_live"),
             values: KEYS.iter().flat_map(|key| self.views(key, &of_strategies)).collect(),
@@ -531,12 +534,21 @@ impl Values {
         }
     }
 
-    /// Checks that orders of others are noticed, and their end, if they halt trading.
+    /// Checks that orders of others are noticed, and their end, if they halt trading or are
+    /// adopted.
     fn external_orders(&mut self) {
-        let halts = self.get::<ExternalOrders>("risk.external_orders") == ExternalOrders::Halt;
-        if halts && self.get::<u64>("venue.compare_account_s") == 0 {
-            let text = "\"halt\" needs venue.compare_account_s above 0: only a comparison of the \
-                        account shows orders of others, and that they are gone";
+        let text = match self.get::<ExternalOrders>("risk.external_orders") {
+            ExternalOrders::Ignore => return,
+            ExternalOrders::Halt => {
+                "\"halt\" needs venue.compare_account_s above 0: only a comparison of the account \
+                 shows orders of others, and that they are gone"
+            }
+            ExternalOrders::Adopt => {
+                "\"adopt\" needs venue.compare_account_s above 0: only a comparison of the account \
+                 shows what orders of others traded"
+            }
+        };
+        if self.get::<u64>("venue.compare_account_s") == 0 {
             self.wrong("risk.external_orders", text);
         }
     }

@@ -238,6 +238,9 @@ keys! {
     "source.coingecko.address": text("", any);
     "source.coingecko.key": Kind::Secret;
     "source.coingecko.every_s": Kind::Whole { least: 60, most: 3600, unit: Unit::Seconds };
+    "source.geckoterminal.enabled": Kind::Flag;
+    "source.geckoterminal.address": text("", any);
+    "source.geckoterminal.every_s": Kind::Whole { least: 30, most: 3600, unit: Unit::Seconds };
     "trading.mode": Kind::OneOf(&["paper", "live"]);
     "trading.quote_asset": text("", any);
     "trading.notional": Kind::Amount { zero: false };
@@ -268,7 +271,7 @@ keys! {
     "risk.clock_off_ms": Kind::Whole { least: 0, most: 60_000, unit: Unit::Milliseconds };
     "risk.disk_behind_s": Kind::Whole { least: 0, most: 3600, unit: Unit::Seconds };
     "risk.restarts_per_hour": count(0, 100_000);
-    "risk.external_orders": Kind::OneOf(&["ignore", "halt"]);
+    "risk.external_orders": Kind::OneOf(&["ignore", "halt", "adopt"]);
     "risk.driver_levels": DRIVER_LEVELS;
     "risk.alarm_drawdown_percent": count(0, 100);
     "risk.max_exposure": Kind::Amount { zero: true };

@@ -32,7 +32,7 @@ pub use receiver::Receiver;
 pub use remote_access::Beyond;
 pub use schedule::Schedule;
 pub use secret::SecretRef;
-pub use source::DominanceSource;
+pub use source::{DominanceSource, PointsSource};
 pub use values::{LogFormat, MarketSource, Pace, Symbols};
 pub use venue::{Remote, VenueSource};
 

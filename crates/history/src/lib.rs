@@ -7,7 +7,8 @@
 //! files of an archive, and `removed` notes how far. [`whole`] marks wide bars with missing
 //! minutes. `dust` decides which holdings are too small to sell. [`stored`] lists the series, and
 //! [`ledger`] the state of every hole in them. [`check`] compares the bars with the journal, and
-//! [`repair`] replaces wrong rows. [`dominance`] reads samples of the dominance.
+//! [`repair`] replaces wrong rows. [`dominance`] reads samples of the dominance, and [`tokens`] the
+//! registry of tokens with the points of their prices.
 
 pub mod backfill;
 pub mod backfilled;
@@ -31,6 +32,7 @@ mod removed;
 pub mod repair;
 pub mod scale;
 pub mod stored;
+pub mod tokens;
 pub mod whole;
 
 /// Name of the file in the data directory.

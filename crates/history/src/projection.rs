@@ -9,8 +9,9 @@ use super::dominance::DOMINANCE;
 use super::key_encoding;
 use super::records::{EquityState, LotState, OrderState, PositionState};
 use super::removed;
+use super::tokens::{self, POINTS, TOKENS};
 use everwarm_domain::fact::kinds::kind;
-use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Order};
+use everwarm_domain::fact::{Analysis, Body, Ledger, Market, Operator, Order};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::instrument::Instrument;
 use everwarm_domain::market::Bar;
@@ -45,7 +46,7 @@ pub const RULES: &str = "rules.1";
 /// rows.
 const PROGRESS: &str = "progress.2";
 const THROUGH: &[u8] = b"projected_through";
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 13] = [
     BARS,
     ORDERS,
     ORDER_STATES,
@@ -56,6 +57,8 @@ const TABLES: [&str; 11] = [
     EQUITY,
     RULES,
     DOMINANCE,
+    TOKENS,
+    POINTS,
     PROGRESS,
 ];
 
@@ -72,6 +75,8 @@ pub const INTEREST: Mask = Mask::of(&[
     kind::LOT,
     kind::EQUITY,
     kind::DOMINANCE,
+    kind::POINTS,
+    kind::TOKENS,
 ]);
 
 /// The operations that a fact causes in the history.
@@ -91,6 +96,10 @@ pub fn project(fact: &Fact<Body>) -> Vec<Op> {
         }
         Body::Market(Market::Dominance(sample)) => {
             vec![put(DOMINANCE, key_encoding::time_key(sample.time).to_vec(), sample)]
+        }
+        Body::Market(Market::Points(points)) => tokens::point_rows(points),
+        Body::Operator(Operator::Tokens { removed, added }) => {
+            tokens::change_rows(fact, removed, added)
         }
         Body::Analysis(Analysis::Rolled { timeframe, bars }) => {
             let mut rows: BTreeMap<UtcMs, Vec<u8>> = BTreeMap::new();

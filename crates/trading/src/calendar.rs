@@ -53,7 +53,9 @@ impl Calendar {
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::Capabilities { .. }
+            | Market::CorporateAction(_)
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }

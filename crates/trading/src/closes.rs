@@ -23,6 +23,7 @@ mod close_assembly;
 mod doubt;
 mod old;
 mod owed;
+mod split_checks;
 
 pub use close_assembly::{CloseAssembly, Next, Offered};
 pub use doubt::Refused;
@@ -43,11 +44,15 @@ use everwarm_kernel::stage::{Out, Stage};
 use everwarm_kernel::state;
 use owed::Plan;
 use serde::{Deserialize, Serialize};
+use split_checks::SplitDoubts;
 
 /// Closes missed in a row after which the closer does not wait for a symbol.
 const MISSES: u32 = 3;
-const FORMAT: u8 = 4;
-/// Format and type of the version 3 state, which had no calendar.
+const FORMAT: u8 = 5;
+/// Format and type of the version 4 state, which knew no splits.
+const FORMAT_4: u8 = 4;
+const TYPE_4: u64 = 0x546d_a9f3_0076_094c;
+/// Format and type of the version 3 state, which had no calendar either.
 const FORMAT_3: u8 = 3;
 const TYPE_3: u64 = 0xd99d_a938_e2e8_d272;
 
@@ -71,6 +76,9 @@ pub struct Closes {
     /// Trading sessions of the symbols.
     #[serde(default)]
     pub calendar: Calendar,
+    /// The bars that a split may explain.
+    #[serde(default)]
+    splits: SplitDoubts,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -287,7 +295,9 @@ impl Closes {
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::BarRefused { .. } => {}
+            Market::CorporateAction(action) => self.split_reported(action),
         }
     }
 }
@@ -301,7 +311,7 @@ impl Stage for Closes {
         "closer"
     }
     fn version(&self) -> u16 {
-        4
+        5
     }
     fn interest(&self) -> Mask {
         // Inputs only: the closer folds each one after appending it, and waits for no stage.
@@ -315,6 +325,7 @@ impl Stage for Closes {
             kind::INSTRUMENTS,
             kind::SESSIONS,
             kind::DAY_BEGINS,
+            kind::CORPORATE_ACTION,
         ])
     }
     fn produces(&self) -> Mask {
@@ -349,13 +360,13 @@ impl Stage for Closes {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[2, 3]
+        &[2, 3, 4]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
-        *self = if version == 2 {
-            old::convert(bytes)?
-        } else {
-            state::grown(FORMAT_3, TYPE_3, bytes)?
+        *self = match version {
+            2 => old::convert(bytes)?,
+            3 => state::grown(FORMAT_3, TYPE_3, bytes)?,
+            _ => state::grown(FORMAT_4, TYPE_4, bytes)?,
         };
         Ok(())
     }

@@ -81,6 +81,7 @@ impl TestCloser {
                     return words.join(", ");
                 }
                 Next::Held => panic!("nothing is held"),
+                Next::Asked => panic!("no splits are queried"),
                 Next::Idle => return words.join(", "),
             }
         }
@@ -115,7 +116,9 @@ fn describe(market: &Market) -> String {
         | Market::Sessions { .. }
         | Market::DayBegins { .. }
         | Market::Capabilities { .. }
-        | Market::Dominance(_) => panic!("{market:?}"),
+        | Market::CorporateAction(_)
+        | Market::Dominance(_)
+        | Market::Points(_) => panic!("{market:?}"),
     }
 }
 
@@ -600,3 +603,6 @@ fn a_state_of_version_2_goes_on_and_owes_what_is_configured_next() {
         assert_eq!(again.owing().count(), 2);
     }
 }
+
+#[path = "closes/split_tests.rs"]
+mod on_splits;

@@ -7,8 +7,7 @@
 //! one percent until its order is final. Filled amounts are no longer reserved, as they have left
 //! the cash. While an operator flattens, every lot is sold without a signal.
 //!
-//! After an odd bar of a symbol, its entries pause for 15 closes. Exits continue: the bar may be a
-//! crash.
+//! After an odd bar, entries in its symbol pause for 15 closes. Exits continue: it may be a crash.
 //!
 //! A signal to sell opens an exit that is owed until it is sold: see [`owed_exits`]. So does an
 //! exit rule of a lot: see [`lot_guards`]. The exit withdraws the unfilled part of the entry. A
@@ -21,6 +20,7 @@
 //!
 //! Over 500 lines: one stage with its state; how it enters and exits lies in its folder.
 
+mod approved;
 mod confidence;
 mod drivers;
 mod entries;
@@ -39,7 +39,9 @@ mod sales;
 mod session_ends;
 mod settled;
 mod sizes;
+mod splits;
 
+pub use approved::Approved;
 pub use owed_exits::REFUSALS;
 
 use super::calendar::Calendar;
@@ -75,7 +77,7 @@ use session_ends::Daily;
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 12;
+const FORMAT: u8 = 13;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -85,40 +87,6 @@ pub(crate) const BEFORE_LOTS: u16 = 5;
 const HOLD_PERCENT: i64 = 101;
 /// Closes without entries after an odd bar, the close of the bar included.
 const PAUSE: u32 = 15;
-
-/// An approved intent. Only this module makes one, from its decision or from the recorded fact.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Approved {
-    intent: OrderIntent,
-    reserved: Decimal,
-    reason: String,
-    sizing: Option<String>,
-}
-
-impl Approved {
-    /// The approval in a fact; `None` for facts of other kinds or other stages.
-    #[must_use]
-    pub fn of(fact: &Fact<Body>) -> Option<Approved> {
-        let Body::Decision(Decision::Approved { intent, reserved, reason, sizing }) = &fact.body
-        else {
-            return None;
-        };
-        let (intent, reason) = (intent.clone(), reason.clone());
-        let approved = Approved { intent, reserved: *reserved, reason, sizing: sizing.clone() };
-        (fact.key.rank == rank::DECISION.0).then_some(approved)
-    }
-
-    /// The order to send.
-    #[must_use]
-    pub fn intent(&self) -> &OrderIntent {
-        &self.intent
-    }
-
-    fn into_body(self) -> Body {
-        let Approved { intent, reserved, reason, sizing } = self;
-        Body::Decision(Decision::Approved { intent, reserved, reason, sizing })
-    }
-}
 
 /// Why a signal is declined.
 struct Refusal {
@@ -273,6 +241,9 @@ pub struct Decide {
     /// The drivers of symbols and their bias, and the rules for entries by them.
     #[serde(default)]
     drivers: drivers::Drivers,
+    /// The symbols whose splits are queried.
+    #[serde(default)]
+    splits: splits::Splits,
     /// The signals of this input that follow from daily bars.
     #[serde(skip)]
     daily: Daily,
@@ -337,6 +308,7 @@ impl Decide {
                     rows.insert(row.symbol, row.clone());
                 }
             }
+            Market::CorporateAction(action) => self.corporate_action(key, action),
             // This bar is in no close, so the next close is the first of its pause.
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
@@ -352,6 +324,7 @@ impl Decide {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }
@@ -513,7 +486,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        12
+        13
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -546,6 +519,7 @@ impl Stage for Decide {
             kind::SESSIONS,
             kind::DAY_BEGINS,
             kind::CAPABILITIES,
+            kind::CORPORATE_ACTION,
         ])
     }
 
@@ -564,6 +538,7 @@ impl Stage for Decide {
         self.time = self.time.max(fact.time);
         self.guards.at(fact.key);
         self.manual.at(fact.key);
+        self.splits.at(fact.key);
         self.daily.fold(fact);
         match &fact.body {
             Body::Market(market) => self.market(fact.key, market),

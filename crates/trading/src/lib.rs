@@ -40,6 +40,7 @@ pub mod rollup;
 mod settings;
 mod stages;
 pub mod strategy;
+pub mod trade_bars;
 pub mod universe;
 
 #[doc(hidden)]

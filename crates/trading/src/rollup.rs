@@ -367,7 +367,9 @@ impl Stage for RollUp {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
-            | Market::Dominance(_) => {}
+            | Market::CorporateAction(_)
+            | Market::Dominance(_)
+            | Market::Points(_) => {}
         }
     }
 

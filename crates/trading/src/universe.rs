@@ -342,7 +342,9 @@ impl Universe {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::CorporateAction(_)
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => false,
         })
@@ -418,7 +420,9 @@ impl Universe {
             | Market::DayBegins { .. }
             | Market::LateBar { .. }
             | Market::BarRefused { .. }
+            | Market::CorporateAction(_)
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. } => {}
         }
@@ -455,7 +459,8 @@ impl Universe {
             | Operator::Restarted { .. }
             | Operator::Manual { .. }
             | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. } => {}
+            | Operator::RemoteCommand { .. }
+            | Operator::Tokens { .. } => {}
         }
     }
 

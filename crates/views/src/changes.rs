@@ -2,17 +2,19 @@
 //! entry in the API description, the request of its command, and its effect on the files of a
 //! stopped daemon come from that row.
 
-use super::backfill::{BackfillView, BackfillWord};
+use super::backfill::{BackfillRequest, BackfillView};
 use super::by_hand::{ByHandView, HandResultView};
 use super::emergency::EmergencyView;
 use super::exit::{Exit, Failure};
 use super::external::{ExternalSignalView, TakenSignalView};
 use super::injected::{BranchView, FaultView};
 use super::questions::{Asked, Json, Shape, bad, nothing, one};
-use super::storage::{RetainRunView, RetainWord};
+use super::storage::{RetainRequest, RetainRunView};
+use super::tokens::{TokensChangedView, TokensRequest};
 use super::views::{
     AdoptView, AdoptedView, ClearedView, LogLevelView, NamedView, QuarantineView, ReasonView,
-    ReloadView, ResolveView, ResolvedView, SafeView, SwitchWord, SwitchedView, SymbolsChangeView,
+    ReloadView, ResolveView, ResolvedView, SafeView, SwitchRequest, SwitchedView,
+    SymbolsChangeView,
 };
 use everwarm_domain::id::Symbol;
 use everwarm_domain::switch::Switch;
@@ -38,6 +40,7 @@ pub const ALL: &[&Change] = &[
     &LIMITS,
     &RESOLVE,
     &ADOPT,
+    &CHANGE_TOKENS,
     &BY_HAND,
     &SIGNAL,
     &BACKFILL,
@@ -99,14 +102,16 @@ pub trait Control: Send + Sync + 'static {
     fn data_dir(&self) -> &Path;
     /// Ends a quarantine by its number: retries the stage, or drops the quarantine.
     fn release(&self, id: u64, retry: bool) -> Result<QuarantineView, Failure>;
-    /// Resolves a conflict by its id; `word` has the accepted side and the reason.
-    fn resolve(&self, id: &str, word: &ResolveView) -> Result<ResolvedView, Failure>;
+    /// Resolves a conflict by its id; `request` has the accepted side and the reason.
+    fn resolve(&self, id: &str, request: &ResolveView) -> Result<ResolvedView, Failure>;
     /// Takes a surplus into the books.
-    fn adopt(&self, word: &AdoptView) -> Result<AdoptedView, Failure>;
+    fn adopt(&self, request: &AdoptView) -> Result<AdoptedView, Failure>;
     /// Ends every wait that the venue requested.
     fn clear_limits(&self) -> Result<ClearedView, Failure>;
     /// Records a switch of an operator.
-    fn switch(&self, word: &SwitchWord) -> Result<SwitchedView, Failure>;
+    fn switch(&self, request: &SwitchRequest) -> Result<SwitchedView, Failure>;
+    /// Adds tokens to the registry and removes some: all of the request, or nothing.
+    fn change_tokens(&self, request: &TokensRequest) -> Result<TokensChangedView, Failure>;
     /// Lifts the emergency of storage, and returns its last state.
     fn lift_emergency(&self) -> Result<EmergencyView, Failure>;
     /// The running process; none if only files are changed.
@@ -125,13 +130,13 @@ pub trait ProcessControl {
     /// Reloads the configuration.
     fn reload(&self, how: ReloadHow) -> Result<ReloadView, Failure>;
     /// Trades by hand, as requested under this id.
-    fn trade(&self, id: &str, word: &ByHandView) -> Result<HandResultView, Failure>;
+    fn trade(&self, id: &str, request: &ByHandView) -> Result<HandResultView, Failure>;
     /// Takes a signal of an external program.
-    fn signal(&self, word: &ExternalSignalView) -> Result<TakenSignalView, Failure>;
+    fn signal(&self, request: &ExternalSignalView) -> Result<TakenSignalView, Failure>;
     /// Begins a backfill, or follows the same one that runs.
-    fn backfill(&self, word: &BackfillWord) -> Result<BackfillView, Failure>;
+    fn backfill(&self, request: &BackfillRequest) -> Result<BackfillView, Failure>;
     /// Begins to remove facts and bars that are due, or follows the same request that runs.
-    fn retain(&self, word: &RetainWord) -> Result<RetainRunView, Failure>;
+    fn retain(&self, request: &RetainRequest) -> Result<RetainRunView, Failure>;
     /// Sets the log filter.
     fn set_log_level(&self, wanted: &LogLevelView) -> Result<LogLevelView, Failure>;
 }
@@ -288,7 +293,7 @@ fn set_switch(
     switch: Switch,
     reason: &str,
 ) -> Result<SwitchedView, Failure> {
-    control.switch(&SwitchWord { switch, reason: reason.to_owned() })
+    control.switch(&SwitchRequest { switch, reason: reason.to_owned() })
 }
 
 /// Sets the log filter.
@@ -359,7 +364,7 @@ pub const RESOLVE: Change = post(
     "Resolve a conflict",
     (one::<ResolveView>, one::<ResolvedView>),
     |control, asked, body| {
-        tried(body, |word| control.resolve(asked.word("id").unwrap_or_default(), word))
+        tried(body, |request| control.resolve(asked.word("id").unwrap_or_default(), request))
     },
 );
 
@@ -368,7 +373,15 @@ pub const ADOPT: Change = post(
     "/api/v1/adopt",
     "Take a surplus into the books",
     (one::<AdoptView>, one::<AdoptedView>),
-    |control, _, body| tried(body, |word| control.adopt(word)),
+    |control, _, body| tried(body, |request| control.adopt(request)),
+);
+
+/// Adds tokens to the registry, and removes some.
+pub const CHANGE_TOKENS: Change = post(
+    "/api/v1/tokens",
+    "Add tokens to the registry and remove some: all of them, or nothing",
+    (one::<TokensRequest>, one::<TokensChangedView>),
+    |control, _, body| tried(body, |request| control.change_tokens(request)),
 );
 
 /// Orders, closes or cancels by hand. A repeated id has no effect and gives the first result.
@@ -380,7 +393,7 @@ pub const BY_HAND: Change = Change {
         (one::<ByHandView>, one::<HandResultView>),
         |control, asked, body| {
             let id = asked.word("id").unwrap_or_default();
-            tried(body, |word| running(control)?.trade(id, word))
+            tried(body, |request| running(control)?.trade(id, request))
         },
     )
 };
@@ -390,15 +403,15 @@ pub const SIGNAL: Change = post(
     "/api/v1/signals",
     "Send a signal of an external program to its strategy, once for each id",
     (one::<ExternalSignalView>, one::<TakenSignalView>),
-    |control, _, body| tried(body, |word| running(control)?.signal(word)),
+    |control, _, body| tried(body, |request| running(control)?.signal(request)),
 );
 
 /// Completes stored bars beside trading. The same request while it runs changes nothing.
 pub const BACKFILL: Change = post(
     "/api/v1/backfill",
     "Complete the stored bars of past days, or plan that",
-    (one::<BackfillWord>, one::<BackfillView>),
-    |control, _, body| tried(body, |word| running(control)?.backfill(word)),
+    (one::<BackfillRequest>, one::<BackfillView>),
+    |control, _, body| tried(body, |request| running(control)?.backfill(request)),
 );
 
 /// Removes facts and bars that are due beside trading. The same request while it runs changes
@@ -406,8 +419,8 @@ pub const BACKFILL: Change = post(
 pub const RETAIN: Change = post(
     "/api/v1/storage/retain",
     "Remove facts and bars that are due, or show which these are",
-    (one::<RetainWord>, one::<RetainRunView>),
-    |control, _, body| tried(body, |word| running(control)?.retain(word)),
+    (one::<RetainRequest>, one::<RetainRunView>),
+    |control, _, body| tried(body, |request| running(control)?.retain(request)),
 );
 
 /// Lifts the emergency of storage.

@@ -272,13 +272,22 @@ impl Coverage {
                 }
             }
             Market::Sessions { sessions, .. } => self.sessions.follow(sessions),
+            // The indicators of a symbol begin again with a split.
+            Market::CorporateAction(action) => {
+                if action.split().is_some()
+                    && let Some(counts) = self.symbols.get_mut(&action.symbol)
+                {
+                    counts.bars = [0; Timeframe::ALL.len()];
+                }
+            }
             Market::LateBar { .. }
             | Market::BarRefused { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
-            | Market::Dominance(_) => {}
+            | Market::Dominance(_)
+            | Market::Points(_) => {}
         }
     }
 

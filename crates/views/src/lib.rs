@@ -3,11 +3,12 @@
 //! State from facts: [`status_fold`], [`operations`], [`lots`], [`features`], [`signals`],
 //! [`health`], and [`coverage`] of past bars; [`memory`] stores it. History: [`explain`],
 //! [`why_not`], [`scan`], [`scan_days`], [`summary`], [`backtest`], [`sweep`], [`funnel`],
-//! [`calibrate`], [`trades`], [`reconcile`], [`stored_history`]; [`events`] and [`news`] describe
-//! facts in the sentences of [`sentences`].
+//! [`calibrate`], [`trades`], [`reconcile`], [`stored_history`], [`tokens`]; [`events`] and
+//! [`news`] describe facts in the sentences of [`sentences`].
 //! Requests: routes and commands come from the rows of [`questions`] and [`changes`]; [`by_hand`]
-//! has the requests to trade by hand, [`external`] the signals of external programs, [`views`] the
-//! shapes of their responses, [`exit`] the exit codes, [`telemetry`] the metrics.
+//! has the requests to trade by hand, [`external`] the signals of external programs,
+//! [`signal_file`] files with them, [`views`] the shapes of their responses, [`exit`] the exit
+//! codes, [`telemetry`] the metrics.
 
 pub mod audit;
 pub mod backfill;
@@ -46,6 +47,7 @@ pub mod regimes;
 pub mod scan;
 pub mod scan_days;
 pub mod sentences;
+pub mod signal_file;
 pub mod signals;
 mod silenced;
 pub mod status_fold;
@@ -57,6 +59,7 @@ pub mod sweep;
 pub mod telemetry;
 #[doc(hidden)]
 pub mod testing;
+pub mod tokens;
 pub mod trades;
 pub mod views;
 pub mod why_not;

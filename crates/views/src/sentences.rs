@@ -2,10 +2,13 @@
 //!
 //! Over 500 lines: one sentence a kind of fact.
 
+mod by_others;
+mod samples;
+mod splits;
+
 use super::by_hand::sold_at;
 use super::operations::enables;
 use super::stored_texts::shown;
-use everwarm_domain::dominance::Dominance;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed, Market,
     Operator, Order, Part, Restarts, Signal, StrategyLimit, Venue,
@@ -215,10 +218,9 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
             format!("rules of the venue for {}", count(rules.len() as u64, "instrument"))
         }
         Market::Universe { listed, unlisted, .. } => describe_universe(listed, unlisted, focus),
-        Market::Dominance(Dominance { source, time, btc, usdt, .. }) => {
-            let (time, btc, usdt) = (instant(*time), plain(*btc), plain(*usdt));
-            format!("dominance by {source} at {time} UTC: BTC {btc} %, USDT {usdt} %")
-        }
+        Market::Dominance(sample) => samples::dominance(sample),
+        Market::Points(points) => samples::points(points),
+        Market::CorporateAction(action) => splits::described(action),
     }
 }
 
@@ -292,6 +294,7 @@ fn describe_venue(venue: &Venue) -> String {
             let trades = count(trades.len() as u64, "trade");
             format!("everwarm panic sold: {trades} of {}", count(orders.len() as u64, "order"))
         }
+        Venue::ExternalTraded(external) => by_others::traded(external),
         Venue::Requested(request) => {
             let OrderRequest { of, what: RequestKind::Cancel, attempt, deadline, .. } = request;
             let until = clock(*deadline);
@@ -391,13 +394,7 @@ fn describe_operator(operator: &Operator) -> String {
             format!("{path} is stopped by its supervisor ({why}): no entries, a retry every minute")
         }
         Operator::Branch { path, down: None } => format!("{path} runs again"),
-        Operator::Health { problems } if problems.is_empty() => {
-            "venue, closes, clock and disk are fit for trading".to_owned()
-        }
-        Operator::Health { problems } => {
-            let why: Vec<&str> = problems.iter().map(|(_, why)| why.as_str()).collect();
-            format!("unfit for trading: {}", why.join("; "))
-        }
+        Operator::Health { problems } => samples::health(problems),
         Operator::Restarted { actors } => {
             let each: Vec<String> = actors.iter().map(restarts).collect();
             format!("actors restarted: {}", each.join(", "))
@@ -424,6 +421,7 @@ fn describe_operator(operator: &Operator) -> String {
             format!("signal {id} of an external program: {signal}, reason: {reason}")
         }
         Operator::RemoteCommand { via, who, text, .. } => format!("{who} sends by {via}: {text}"),
+        Operator::Tokens { removed, added } => samples::tokens(removed, added),
     }
 }
 
@@ -596,14 +594,15 @@ fn describe_order(order: &Order) -> String {
                 if reason.is_empty() { String::new() } else { format!(": {}", shown(reason)) };
             format!("order {client_id}: {}{filled}{why}", status(*now))
         }
-        Order::Filled { symbol, side: direction, k, fill, .. } => {
+        Order::Filled { client_id, strategy, symbol, side: direction, k, fill } => {
             let did = match direction {
                 Side::Buy => "bought",
                 Side::Sell => "sold",
             };
             let (quantity, price, fee) = (plain(fill.quantity), plain(fill.price), plain(fill.fee));
             format!(
-                "fill {k}: {did} {quantity} {symbol} at {price}, fee {fee} {}, at {} (trade {})",
+                "fill {k}{}: {did} {quantity} {symbol} at {price}, fee {fee} {}, at {} (trade {})",
+                by_others::whose(client_id, strategy),
                 fill.fee_asset,
                 clock(fill.time),
                 fill.trade_id

@@ -163,7 +163,8 @@ impl StatusFold {
             | Operator::Health { .. }
             | Operator::Manual { .. }
             | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. } => {}
+            | Operator::RemoteCommand { .. }
+            | Operator::Tokens { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());
             }
@@ -207,7 +208,8 @@ impl StatusFold {
             | Venue::Absent { .. }
             | Venue::PanicTraded { .. }
             | Venue::Requested(_)
-            | Venue::Responded { .. } => {}
+            | Venue::Responded { .. }
+            | Venue::ExternalTraded(_) => {}
         }
     }
 

@@ -56,9 +56,12 @@ pub mod kind {
     pub const FEATURE_PLAN: u8 = 56;
     pub const FEATURE_VALUES: u8 = 57;
     pub const DOMINANCE: u8 = 62;
+    pub const POINTS: u8 = 64;
+    pub const TOKENS: u8 = 65;
     pub const BAR_REFUSED: u8 = 68;
     pub const SESSIONS: u8 = 69;
     pub const DAY_BEGINS: u8 = 70;
+    pub const CORPORATE_ACTION: u8 = 71;
     pub const CAPABILITIES: u8 = 72;
     pub const SIGNALLED: u8 = 74;
     pub const MANUAL: u8 = 75;
@@ -74,6 +77,7 @@ pub mod kind {
     pub const PANIC_TRADED: u8 = 94;
     pub const RESTARTED: u8 = 97;
     pub const HEALTH: u8 = 98;
+    pub const EXTERNAL_TRADED: u8 = 99;
 }
 
 /// Ranks of the stages. They are fixed, spaced and never reused. A new stage takes a free number.
@@ -232,12 +236,18 @@ kinds! {
         "values of the features of one width after a close";
     DOMINANCE "Market.Dominance" "dominance" false PROJECTED
         "shares of BTC and USDT in the market capitalisation of all assets; each sample once";
+    POINTS "Market.Points" "points" false PROJECTED
+        "prices of tokens of the registry in their pools; each response once";
+    TOKENS "Operator.Tokens" "operator" true PROJECTED
+        "an operator adds or removes tokens of the registry";
     BAR_REFUSED "Market.BarRefused" "closer" false JOURNAL
         "a bar that contradicts the venue's records or is out of range; at most one a minute";
     SESSIONS "Market.Sessions" "universe" false JOURNAL
         "when the venue trades, appended ahead of time";
     DAY_BEGINS "Market.DayBegins" "universe" false JOURNAL
         "when a trading day begins that is not one of UTC, appended ahead of time";
+    CORPORATE_ACTION "Market.CorporateAction" "closer" false JOURNAL
+        "a bar far from the one before: the venue is queried for a split, or reports it";
     CAPABILITIES "Market.Capabilities" "universe" false JOURNAL
         "which orders a venue takes, at a start where it differs";
     SIGNALLED "Operator.Signalled" "operator" true JOURNAL
@@ -268,6 +278,8 @@ kinds! {
         "actors that restarted, by name and cause, collected for ten seconds";
     HEALTH "Operator.Health" "clock" true JOURNAL
         "venue, market data, clock or disk became unfit for trading, or fit again";
+    EXTERNAL_TRADED "Venue.ExternalTraded" "gateway" false JOURNAL
+        "what external orders traded, to be adopted; each trade counts once";
 }
 
 impl fact::Body for Body {
@@ -286,6 +298,8 @@ impl fact::Body for Body {
                 Market::DayBegins { .. } => kind::DAY_BEGINS,
                 Market::Capabilities { .. } => kind::CAPABILITIES,
                 Market::Dominance(_) => kind::DOMINANCE,
+                Market::CorporateAction(_) => kind::CORPORATE_ACTION,
+                Market::Points(_) => kind::POINTS,
             },
             Body::Venue(v) => match v {
                 Venue::Sent { .. } => kind::SENT,
@@ -297,6 +311,7 @@ impl fact::Body for Body {
                 Venue::PanicTraded { .. } => kind::PANIC_TRADED,
                 Venue::Requested(_) => kind::REQUESTED,
                 Venue::Responded { .. } => kind::RESPONDED,
+                Venue::ExternalTraded(_) => kind::EXTERNAL_TRADED,
             },
             Body::Operator(o) => match o {
                 Operator::LiveConfirmed { .. } => kind::LIVE_CONFIRMED,
@@ -318,6 +333,7 @@ impl fact::Body for Body {
                 Operator::Signalled(_) => kind::SIGNALLED,
                 Operator::Manual { .. } => kind::MANUAL,
                 Operator::RemoteCommand { .. } => kind::REMOTE_COMMAND,
+                Operator::Tokens { .. } => kind::TOKENS,
             },
             Body::Analysis(a) => match a {
                 Analysis::Rolled { .. } => kind::ROLLED,
@@ -381,6 +397,7 @@ impl fact::Body for Body {
                 | kind::SIGNALLED
                 | kind::MANUAL
                 | kind::HEALTH
+                | kind::TOKENS
         )
     }
 
@@ -465,10 +482,12 @@ impl Body {
                 }
                 Market::BarRefused { reason, claimed, .. } => reason.len() + claimed.len(),
                 Market::Sessions { sessions, .. } => size_of_val(sessions.spans()),
-                Market::DayBegins { .. } | Market::Capabilities { .. } | Market::Dominance(_) => {
-                    TEXT
-                }
+                Market::DayBegins { .. }
+                | Market::Capabilities { .. }
+                | Market::CorporateAction(_)
+                | Market::Dominance(_) => TEXT,
                 Market::HistoryBars { bars, .. } => size_of_val(bars.as_slice()),
+                Market::Points(of) => size_of_val(of.points.as_slice()) + TEXT,
                 Market::Instruments { rules } => size_of_val(rules.as_slice()) + rules.len() * TEXT,
                 Market::Universe { listed, unlisted, .. } => {
                     let flat = size_of_val(listed.as_slice()) + size_of_val(unlisted.as_slice());
@@ -493,6 +512,10 @@ impl Body {
                 }
                 Venue::PanicTraded { trades, .. } => {
                     size_of_val(trades.as_slice()) + trades.len() * 3 * TEXT
+                }
+                Venue::ExternalTraded(external) => {
+                    let trades = external.trades.as_slice();
+                    size_of_val(trades) + trades.len() * 4 * TEXT
                 }
             },
             Body::Operator(o) => match o {
@@ -524,6 +547,10 @@ impl Body {
                 Operator::RemoteCommand { who, text, .. } => 2 * TEXT + who.len() + text.len(),
                 Operator::Health { problems } => {
                     problems.iter().map(|(_, why)| why.len() + TEXT).sum()
+                }
+                Operator::Tokens { removed, added } => {
+                    let flat = size_of_val(removed.as_slice()) + size_of_val(added.as_slice());
+                    flat + 3 * added.len() * TEXT
                 }
                 Operator::Restarted { actors } => {
                     size_of_val(actors.as_slice()) + actors.len() * TEXT

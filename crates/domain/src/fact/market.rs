@@ -8,7 +8,9 @@ use crate::instrument::Instrument;
 use crate::market::Bar;
 use crate::odd::{OddBar, Oddity};
 use crate::sessions::Sessions;
+use crate::split::CorporateAction;
 use crate::time::{Timeframe, UtcMs};
+use crate::token::Points;
 use serde::{Deserialize, Serialize};
 
 /// Inputs: what the market did.
@@ -131,4 +133,8 @@ pub enum Market {
     /// A source reported the shares of BTC and USDT in the market capitalisation of all assets.
     /// Each sample is appended once.
     Dominance(Dominance),
+    /// A bar far from the one before it: the venue is queried for a split, or has responded.
+    CorporateAction(CorporateAction),
+    /// A source reported prices of tokens of the registry. Each response is appended once.
+    Points(Points),
 }

@@ -18,14 +18,15 @@ use super::manual::Request;
 use super::market::RolledBar;
 use super::money::Decimal;
 use super::order::{
-    Balance, Charge, OrderIntent, OrderReport, OrderRequest, OrderStatus, PanicTrade, Response,
-    SendAttempt, Side, VenueFill,
+    Balance, Charge, ExternalTrades, OrderIntent, OrderReport, OrderRequest, OrderStatus,
+    PanicTrade, Response, SendAttempt, Side, VenueFill,
 };
 use super::settings::Settings;
 use super::settings::exits::ExitRule;
 pub use super::signal::Signal;
 use super::switch::Switch;
 use super::time::{Timeframe, UtcMs};
+use super::token::Token;
 use super::venue_ids::VenueOrderId;
 use everwarm_kernel::fact::Effect;
 pub use listed::{AtVenue, Listed, Standing};
@@ -139,6 +140,8 @@ pub enum Venue {
         /// The result.
         response: Response,
     },
+    /// Trades of external orders that are adopted. A trade may be reported again and counts once.
+    ExternalTraded(ExternalTrades),
 }
 
 /// Inputs: the process, the clock, operators and the runtime.
@@ -328,6 +331,13 @@ pub enum Operator {
     },
     /// An external program sends a signal to a strategy. A repeated id has no effect. Synced.
     Signalled(Box<ExternalSignal>),
+    /// An operator changed the registry of tokens: all of this, or nothing. Synced.
+    Tokens {
+        /// Tokens that are removed first, by name.
+        removed: Vec<Symbol>,
+        /// Tokens that are added, by name.
+        added: Vec<Token>,
+    },
 }
 
 /// Former settings of a strategy, which may still hold lots opened under them.

@@ -8,12 +8,14 @@
 
 use crate::board::Rest;
 use crate::market::bar::{BarMsg, Begin};
+use crate::market::split_query::Doubt;
 use crate::simulated::pacer;
 use crate::world::{Passing, World};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::id::Symbol;
 use everwarm_domain::market::Bar;
 use everwarm_domain::path;
+use everwarm_domain::split::{CorporateAction, Found, Split};
 use everwarm_domain::time::{MINUTE, Timeframe, UtcMs};
 use everwarm_runtime::chaos::Site;
 use everwarm_runtime::journal::{Waker, Writer};
@@ -86,6 +88,15 @@ pub enum CloserMsg {
         /// The symbols.
         symbols: BTreeSet<Symbol>,
     },
+    /// The venue was queried for a split that may explain a bar.
+    Splits {
+        /// The symbol.
+        symbol: Symbol,
+        /// Opening time of the bar.
+        bar: UtcMs,
+        /// The split; none: there is none. An error is why the query failed. It is repeated.
+        found: Result<Option<Split>, String>,
+    },
     /// Lockstep: an announced bar has not come for a while. Query it.
     Nudge,
     /// Time passes automatically: no bar may have come for a while.
@@ -114,6 +125,8 @@ pub struct State {
     /// The close up to which a check of a symbol is already running. Each arriving bar may start
     /// checks for the other symbols. A check runs until it reports, and another one would end it.
     asked: BTreeMap<Symbol, UtcMs>,
+    /// The bars for which splits are being queried, by symbol, and why the last query failed.
+    splits: BTreeMap<Symbol, (UtcMs, Option<String>)>,
     /// Number of universe facts that were handled.
     universes: u64,
     /// The input with the plan whose history was last requested.
@@ -140,8 +153,11 @@ impl Actor for Closer {
         let mailbox = Arc::clone(world.directory.slot(path::CLOSER).mailbox());
         let waker = Waker::of(&mailbox, move || drop(me.send_message(CloserMsg::Pull)));
         closes.listen(Arc::clone(&waker));
-        let assembly = CloseAssembly::new(world.passing == Passing::Lockstep);
-        let (asked, wakes_at) = (BTreeMap::new(), None);
+        let mut assembly = CloseAssembly::new(world.passing == Passing::Lockstep);
+        if world.venue.splits() {
+            assembly = assembly.with_splits_of(world.venue.id());
+        }
+        let (asked, splits, wakes_at) = (BTreeMap::new(), BTreeMap::new(), None);
         let (universes, planned, session_facts) = (0, 0, 0);
         Ok(State {
             world,
@@ -150,6 +166,7 @@ impl Actor for Closer {
             waker,
             assembly,
             asked,
+            splits,
             universes,
             planned,
             session_facts,
@@ -222,7 +239,47 @@ impl State {
         if std::mem::replace(&mut self.planned, planned) != planned {
             self.send_warm();
         }
+        self.query_splits();
         Ok(())
+    }
+
+    /// Queries the splits that may explain bars, once for each bar.
+    fn query_splits(&mut self) {
+        let closes = self.closes.stage();
+        self.splits.retain(|symbol, _| closes.doubts_split(*symbol));
+        for (symbol, bar) in closes.split_doubts() {
+            if self.splits.get(&symbol).is_some_and(|(of, _)| *of == bar) {
+                continue;
+            }
+            self.splits.insert(symbol, (bar, None));
+            let doubt = Doubt { bar, before: closes.through(symbol) };
+            self.world.send(&World::bar_path(symbol), BarMsg::Splits(doubt));
+        }
+    }
+
+    /// Appends what the venue reports about a bar, if that is still open. Each reason of a failure
+    /// is appended once.
+    fn splits_reported(
+        &mut self,
+        symbol: Symbol,
+        bar: UtcMs,
+        found: Result<Option<Split>, String>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some((of, failed)) = self.splits.get_mut(&symbol) else { return Ok(()) };
+        if *of != bar {
+            return Ok(());
+        }
+        let found = match found {
+            Ok(None) => Found::Nothing,
+            Ok(Some(Split { ex_day, ratio, .. })) => Found::Split { ex_day, ratio },
+            Err(why) if failed.as_ref() == Some(&why) => return Ok(()),
+            Err(why) => {
+                *failed = Some(why.clone());
+                Found::Asked(Some(why))
+            }
+        };
+        let venue = self.world.venue.id();
+        self.append(Market::CorporateAction(CorporateAction { venue, symbol, bar, found }))
     }
 
     /// Handles a closed bar of the stream. A bar from the future is refused, and queried when it is
@@ -290,6 +347,9 @@ impl State {
             CloserMsg::Pull => {}
             CloserMsg::Hello(symbol) => {
                 self.request_fetch(symbol, None);
+                // A new bar actor does not know what its predecessor queried.
+                self.splits.remove(&symbol);
+                self.query_splits();
                 let closes = self.closes.stage();
                 if let Some(owed) = closes.owed(symbol) {
                     let needs = closes.owed_needs();
@@ -327,6 +387,9 @@ impl State {
             }
             CloserMsg::Warmed { symbol, owed, loaded } => self.warmed(symbol, owed, &loaded)?,
             CloserMsg::Traded { close, symbols } => self.assembly.traded(close, symbols),
+            CloserMsg::Splits { symbol, bar, found } => {
+                self.splits_reported(symbol, bar, found)?;
+            }
             CloserMsg::Nudge => self.request_fetches(),
             CloserMsg::Overdue => self.overdue(),
         }
@@ -368,6 +431,7 @@ impl State {
                     break self.report_rest(Rest::Until(until));
                 }
                 Next::Held => break self.report_rest(Rest::Held),
+                Next::Asked => break self.report_rest(Rest::Busy),
                 Next::Idle if !self.assembly.is_caught_up(self.closes.stage()) => {
                     break self.report_rest(Rest::Busy);
                 }
@@ -385,7 +449,9 @@ impl State {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
+            | Market::CorporateAction(_)
             | Market::Dominance(_)
+            | Market::Points(_)
             | Market::HistoryLoaded { .. }
             | Market::HistoryBars { .. }
             | Market::Instruments { .. }
@@ -408,7 +474,9 @@ impl State {
             | Market::Sessions { .. }
             | Market::DayBegins { .. }
             | Market::Capabilities { .. }
-            | Market::Dominance(_) => {}
+            | Market::CorporateAction(_)
+            | Market::Dominance(_)
+            | Market::Points(_) => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

@@ -31,8 +31,9 @@ use std::sync::Arc;
 /// that older programs do not read. 4 added kinds of facts above 63. 5 added two checkpoints for
 /// each rank, as postcard, and stages that join and leave. 6 added bars with a scale, sessions,
 /// days and capabilities. 7 added thinned segments. 8 added signals of external programs, prices by
-/// hand and charges of an account. 9 added the ids of these charges.
-pub const SCHEMA: u64 = 9;
+/// hand and charges of an account. 9 added the ids of these charges. 10 added kinds of facts that
+/// older programs do not read.
+pub const SCHEMA: u64 = 10;
 /// The layout to which a run raises a file when it first writes. While the next layout is being
 /// made, this is a draft of it: `draft(SCHEMA + 1, 1)` and so on. A program reads its own draft and
 /// every released layout, but no other draft.

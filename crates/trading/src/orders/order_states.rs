@@ -27,7 +27,9 @@ use everwarm_domain::fact::{
 };
 use everwarm_domain::id::ClientOrderId;
 use everwarm_domain::money;
-use everwarm_domain::order::{OrderIntent, OrderReport, Proof, ReportSource, SendAttempt};
+use everwarm_domain::order::{
+    OrderIntent, OrderReport, Proof, ReportSource, SendAttempt, is_adopted,
+};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::{Fact, Key, Mask};
 use serde::{Deserialize, Serialize};
@@ -62,7 +64,8 @@ pub struct OrderStates {
     /// Ids of conflicts that an operator ended. For unknown orders, also their subject.
     #[serde(default)]
     pub(super) aside: BTreeSet<String>,
-    /// Trade ids of `everwarm panic` that are booked, by its orders.
+    /// Trade ids of `everwarm panic` that are booked, by its orders, and those of adopted orders;
+    /// see [`super::adopted`].
     #[serde(default)]
     pub(super) panicked: Panicked,
     /// Cancels of living orders, and of packed ones until their outcome is appended.
@@ -83,6 +86,7 @@ impl OrderStates {
         kind::ABSENT,
         kind::ACCOUNT,
         kind::PANIC_TRADED,
+        kind::EXTERNAL_TRADED,
         kind::REQUESTED,
         kind::RESPONDED,
     ]);
@@ -228,7 +232,8 @@ impl OrderStates {
             | Operator::Restarted { .. }
             | Operator::Manual { .. }
             | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. } => {}
+            | Operator::RemoteCommand { .. }
+            | Operator::Tokens { .. } => {}
         }
     }
 
@@ -265,7 +270,7 @@ impl OrderStates {
                     last.refused = true;
                 }
             }
-            Venue::PanicTraded { .. } => {}
+            Venue::PanicTraded { .. } | Venue::ExternalTraded(_) => {}
         }
     }
 
@@ -387,6 +392,11 @@ impl OrderStates {
             OrderFact::Filled { client_id, fill, .. } if client_id.is_panic() => {
                 self.panicked.book(client_id, &fill.trade_id);
             }
+            OrderFact::Filled { client_id, strategy, symbol, fill, .. }
+                if is_adopted(client_id, strategy) =>
+            {
+                self.panicked.adopt(client_id, *symbol, fill, self.time);
+            }
             OrderFact::Filled { client_id, k, fill, .. } => {
                 let Some(order) = self.orders.get_mut(client_id) else { return };
                 let known = Known { fill: fill.clone(), applied: true };
@@ -437,7 +447,10 @@ impl OrderStates {
                     }
                 }
                 // Cancels concern only living orders.
-                Venue::PanicTraded { .. } | Venue::Requested(_) | Venue::Responded { .. } => {}
+                Venue::PanicTraded { .. }
+                | Venue::Requested(_)
+                | Venue::Responded { .. }
+                | Venue::ExternalTraded(_) => {}
             },
             Body::Order(fact) => match fact {
                 OrderFact::Granted { client_id, .. }

@@ -102,8 +102,8 @@ pub struct Signs {
     pub repeated: Option<RepeatedDayView>,
     /// The check of a sample of the history; none: it has not ended.
     pub history_sample: Option<SampledHistoryView>,
-    /// The source of the dominance, if its last poll failed.
-    pub failing_source: Option<FailingSourceView>,
+    /// Sources beside the venue whose last poll failed.
+    pub failing_sources: Vec<FailingSourceView>,
 }
 
 impl Signs {

@@ -16,6 +16,7 @@ mod regimes;
 mod scan;
 mod series;
 mod shape;
+mod tokens;
 
 pub use answer::Json;
 pub use asked::Asked;
@@ -38,6 +39,7 @@ pub use regimes::{REGIME_DAYS, REGIMES};
 pub use scan::{NEAR_COLUMNS, SCAN, SCAN_DAYS, SCAN_NEAR};
 pub use series::SERIES;
 pub use shape::{Schemas, Shape, all, any, nothing, one, text};
+pub use tokens::{TOKEN_BARS, TOKENS};
 
 use super::backfill::BackfillView;
 use super::events::EventView;
@@ -88,6 +90,8 @@ pub const ALL: &[&Question] = &[
     &RETAIN,
     &TREE,
     &SYMBOLS,
+    &TOKENS,
+    &TOKEN_BARS,
     &SWITCHES,
     &QUARANTINE,
     &RECONCILE,

@@ -26,18 +26,19 @@ pub(super) fn stored_bars(signs: &Signs, found: &mut Vec<FindingView>) {
     found.push(view.by("everwarm history check"));
 }
 
-/// The source of the dominance, as long as its polls fail.
+/// Sources of the dominance and of prices of tokens, as long as their polls fail.
 pub(super) fn sources(signs: &Signs, found: &mut Vec<FindingView>) {
-    let Some(failing) = &signs.failing_source else { return };
-    let (source, why) = (&failing.source, &failing.why);
-    let next = instant(failing.next / 1_000 * 1_000);
-    let text = format!("the source {source} fails: {why}");
-    let todo = format!(
-        "trading goes on without new samples; the next poll is at {next} UTC. Check \
-         [source.{source}] and the network"
-    );
-    let view = finding(Severity::Warning, text, &todo).since(failing.since, signs.wall);
-    found.push(view.by("everwarm config check"));
+    for failing in &signs.failing_sources {
+        let (source, why) = (&failing.source, &failing.why);
+        let next = instant(failing.next / 1_000 * 1_000);
+        let text = format!("the source {source} fails: {why}");
+        let todo = format!(
+            "trading goes on without new samples; the next poll is at {next} UTC. Check \
+             [source.{source}] and the network"
+        );
+        let view = finding(Severity::Warning, text, &todo).since(failing.since, signs.wall);
+        found.push(view.by("everwarm config check"));
+    }
 }
 
 #[cfg(test)]
@@ -57,7 +58,8 @@ mod tests {
         };
         let found = |failing: Option<FailingSourceView>| {
             let wall = 1_767_596_405_000;
-            let signs = Signs { wall, failing_source: failing, ..Signs::default() };
+            let failing_sources = failing.into_iter().collect();
+            let signs = Signs { wall, failing_sources, ..Signs::default() };
             let all = findings(&signs).findings.into_iter();
             all.filter(|finding| finding.check == "sources").collect::<Vec<FindingView>>()
         };

@@ -149,6 +149,32 @@ pub const MARKET: &[Row] = &[
              start; no series without a source",
         ),
     ),
+    row(
+        "everwarm_tokens",
+        G,
+        "",
+        "Tokens of the registry whose prices are collected; no series without a source",
+    ),
+    by(
+        &[open("source")],
+        row(
+            "everwarm_token_price_age_seconds",
+            G,
+            "seconds",
+            "Age of the newest price of the token whose newest price is the oldest; before its \
+             first price, time since the start; no series without a source or a token",
+        ),
+    ),
+    by(
+        &[open("source")],
+        row(
+            "everwarm_token_prices_refused_total",
+            C,
+            "",
+            "Prices of tokens that were refused: absent, of another pool, or impossible; no \
+             series without a source",
+        ),
+    ),
     row("everwarm_closes_total", C, "", "Closes, over all runs"),
     row("everwarm_close_bars_missing_total", C, "", "Bars missing in a close, over all runs"),
 ];
