@@ -1,14 +1,16 @@
 //! The dominance of BTC and USDT: the real program against a local server that speaks as CoinGecko.
 
 use crate::cli::look::get;
-use crate::kit::{BINARY, Folder, Process, ask, http_answer, http_request, run, wait_until};
+use crate::kit::{
+    BINARY, Folder, Process, ask, http_answer, http_request, of_journal, run, sources_found,
+    wait_until,
+};
 use everwarm_domain::dominance::Dominance;
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::time::{MINUTE, UtcMs};
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -124,26 +126,12 @@ fn btc(dir: &Path) -> Value {
     row.cloned().unwrap_or_default()
 }
 
-/// What `doctor` reports of sources; empty: nothing.
-fn found(dir: &Path) -> String {
-    let (_, out, err) = run(dir, &["doctor", "--json"]);
-    let view: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
-    let mut all = view["findings"].as_array().unwrap().iter();
-    let one = all.find(|finding| finding["check"] == "sources");
-    one.map_or(String::new(), |finding| finding["text"].as_str().unwrap().to_owned())
-}
-
 /// The samples of the journal, each with the number of its input.
 fn samples(dir: &Path) -> Vec<(u64, Dominance)> {
-    let mut all = Vec::new();
-    let read = everwarm::audit::open(dir).unwrap().each(0, &mut |_, fact| {
-        if let Body::Market(Market::Dominance(sample)) = &fact.body {
-            all.push((fact.key.n, sample.clone()));
-        }
-        ControlFlow::Continue(())
-    });
-    read.unwrap();
-    all
+    of_journal(dir, |body| {
+        let Body::Market(Market::Dominance(one)) = body else { return None };
+        Some(one.clone())
+    })
 }
 
 #[test]
@@ -166,9 +154,11 @@ fn each_sample_is_kept_once_over_kills_and_gives_bars_with_drivers() {
     // The source repeats the newest sample.
     source.plan(Plan::Bytes(http_answer(500, "out of order")));
     let daemon = source.daemon(&folder);
-    wait_until("the failure is reported", || found(&dir).contains("HTTP 500: out of order"));
+    wait_until("the failure is reported", || {
+        sources_found(&dir).contains("HTTP 500: out of order")
+    });
     source.plan(plan(4));
-    wait_until("the source responds again", || found(&dir).is_empty());
+    wait_until("the source responds again", || sources_found(&dir).is_empty());
 
     let row = btc(&dir);
     let bars = row["dominance"].as_array().unwrap().iter().filter(|bar| bar["timeframe"] == "1h");
@@ -235,13 +225,13 @@ fn a_source_that_fails_is_reported_in_words_and_trading_goes_on() {
         (Plan::Silence, "timed out"),
     ] {
         source.plan(plan);
-        wait_until(why, || found(&dir).contains(why));
-        assert!(found(&dir).starts_with("the source coingecko fails: "));
+        wait_until(why, || sources_found(&dir).contains(why));
+        assert!(sources_found(&dir).starts_with("the source coingecko fails: "));
     }
     wait_until("the daemon is ready", || ask(&dir, &["status"])["ready"] == true);
     assert_eq!(btc(&dir), Value::Null, "nothing wrong is stored");
     source.plan(Plan::share("58.4", time));
-    wait_until("the source responds again", || found(&dir).is_empty());
+    wait_until("the source responds again", || sources_found(&dir).is_empty());
     wait_until("the sample is stored", || btc(&dir)["value"] == "58.4");
     daemon.signal("-INT");
     let (code, out, err) = daemon.result();

@@ -4,6 +4,7 @@
 use everwarm::chaos::feed::{MINUTES, START, Small};
 use everwarm::chaos::process::STRIKES;
 use everwarm_api::ApiFile;
+use everwarm_domain::fact::Body;
 use everwarm_domain::time::MINUTE;
 use everwarm_runtime::chaos::PlannedFault;
 use everwarm_sim::market::{Market, Seeded};
@@ -12,6 +13,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -385,6 +387,26 @@ fn lines_without(mut rows: Value, fields: &[&str]) -> String {
     let mut lines: Vec<String> = rows.as_array().unwrap().iter().map(ToString::to_string).collect();
     lines.sort();
     lines.join("\n")
+}
+
+/// What `doctor` reports of sources; empty: nothing.
+pub fn sources_found(dir: &Path) -> String {
+    let (_, out, err) = run(dir, &["doctor", "--json"]);
+    let view: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+    let mut all = view["findings"].as_array().unwrap().iter();
+    let one = all.find(|finding| finding["check"] == "sources");
+    one.map_or(String::new(), |finding| finding["text"].as_str().unwrap().to_owned())
+}
+
+/// What a journal has of one kind, each with the number of its input.
+pub fn of_journal<T>(dir: &Path, pick: impl Fn(&Body) -> Option<T>) -> Vec<(u64, T)> {
+    let mut all = Vec::new();
+    let read = everwarm::audit::open(dir).unwrap().each(0, &mut |_, fact| {
+        all.extend(pick(&fact.body).map(|one| (fact.key.n, one)));
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
+    all
 }
 
 /// Arguments that play a recording to its end.

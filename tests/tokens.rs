@@ -1,14 +1,16 @@
 //! Tokens and their prices: the real program against a local server that speaks as GeckoTerminal.
 
 use crate::cli::look::get;
-use crate::kit::{BINARY, Folder, Process, ask, http_answer, http_request, run, wait_until};
+use crate::kit::{
+    BINARY, Folder, Process, ask, http_answer, http_request, of_journal, run, sources_found,
+    wait_until,
+};
 use everwarm_domain::fact::{Body, Market};
 use everwarm_domain::token::Points;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -144,26 +146,12 @@ fn settled(dir: &Path) -> Vec<Value> {
     rows
 }
 
-/// What `doctor` reports of sources; empty: nothing.
-fn found(dir: &Path) -> String {
-    let (_, out, err) = run(dir, &["doctor", "--json"]);
-    let view: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
-    let mut all = view["findings"].as_array().unwrap().iter();
-    let one = all.find(|finding| finding["check"] == "sources");
-    one.map_or(String::new(), |finding| finding["text"].as_str().unwrap().to_owned())
-}
-
 /// The responses of the journal, each with the number of its input.
 fn responses(dir: &Path) -> Vec<(u64, Points)> {
-    let mut all = Vec::new();
-    let read = everwarm::audit::open(dir).unwrap().each(0, &mut |_, fact| {
-        if let Body::Market(Market::Points(points)) = &fact.body {
-            all.push((fact.key.n, points.clone()));
-        }
-        ControlFlow::Continue(())
-    });
-    read.unwrap();
-    all
+    of_journal(dir, |body| {
+        let Body::Market(Market::Points(one)) = body else { return None };
+        Some(one.clone())
+    })
 }
 
 #[test]
@@ -270,13 +258,13 @@ fn a_source_that_fails_is_reported_in_words_and_trading_goes_on() {
         (http_answer(200, &other.to_string()), "pool 0xb7: nobody requested it"),
     ] {
         source.plan(Plan::Bytes(bytes));
-        wait_until(why, || found(&dir).contains(why));
+        wait_until(why, || sources_found(&dir).contains(why));
     }
     wait_until("the daemon is ready", || ask(&dir, &["status"])["ready"] == true);
     assert!(token(&dir, "ONE")["price"].is_null(), "nothing wrong is stored");
     source.plan(Plan::Pools);
     wait_until("the price is stored", || token(&dir, "ONE")["price"] == "2.5");
-    wait_until("the source responds again", || found(&dir).is_empty());
+    wait_until("the source responds again", || sources_found(&dir).is_empty());
 
     // A token without a price is named, and others have theirs.
     source.price("0xb3", "3.5");
@@ -286,12 +274,14 @@ fn a_source_that_fails_is_reported_in_words_and_trading_goes_on() {
     let (code, out, err) = run(&dir, &["tokens", "import", file.to_str().unwrap()]);
     assert_eq!((code, out.as_str()), (Some(0), "2 tokens are added"), "{err}");
     wait_until("the price is stored", || token(&dir, "THREE")["price"] == "3.5");
-    wait_until("the other is named", || found(&dir).contains("TWO: there is no pool 0xb2 on eth"));
+    wait_until("the other is named", || {
+        sources_found(&dir).contains("TWO: there is no pool 0xb2 on eth")
+    });
     let refused = "everwarm_token_prices_refused_total{source=\"geckoterminal\"} 1\n";
     assert!(get(&dir, "/metrics").contains(refused));
     let (code, out, err) = run(&dir, &["tokens", "remove", "TWO", "--yes"]);
     assert_eq!((code, out.as_str()), (Some(0), "TWO is removed"), "{err}");
-    wait_until("the finding ends", || found(&dir).is_empty());
+    wait_until("the finding ends", || sources_found(&dir).is_empty());
     daemon.signal("-INT");
     let (code, out, err) = daemon.result();
     assert_eq!(code, Some(0), "{out}{err}");

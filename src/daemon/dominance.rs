@@ -8,6 +8,7 @@
 //! 3. The wait outlives the actor: its successor does not poll sooner.
 
 use super::fetch_history::asked_ms;
+use super::operator_input::Whole;
 use super::work::{self, Ended, Jobs};
 use everwarm_adapters::coingecko::wire::Shares;
 use everwarm_adapters::coingecko::{Client, NAME as SOURCE};
@@ -25,7 +26,9 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_venue::port::{ErrorClass, VenueError};
 use everwarm_views::health::views::FailingSourceView;
+use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::telemetry::Page;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -37,8 +40,6 @@ const NAME: &str = "dominance";
 const RETRY: Duration = Duration::from_secs(1);
 /// The longest wait that the source may ask for.
 const WAIT_MAX: Duration = Duration::from_hours(1);
-/// Chunks of the journal that are read at once.
-const CHUNKS: usize = 512;
 
 /// The polls of a process.
 #[derive(Clone, Debug, Default)]
@@ -268,21 +269,14 @@ fn learn(world: &World) -> Result<Option<UtcMs>, String> {
     let through = through.map_err(|e| world.history_failed(e.into()))?;
     let stored = newest(&world.archive).map_err(|e| world.history_failed(e))?;
     let mut last = stored.map(|sample| sample.time);
-    let mut from = through + 1;
-    loop {
-        let chunks = world.journal.read(from, CHUNKS).map_err(|e| e.to_string())?;
-        if chunks.is_empty() {
-            return Ok(last);
+    let read = Whole(&world.journal).each(through + 1, &mut |_, fact| {
+        if let Body::Market(Market::Dominance(sample)) = &fact.body {
+            last = last.max(Some(sample.time));
         }
-        for chunk in chunks {
-            for fact in &chunk.facts {
-                if let Body::Market(Market::Dominance(sample)) = &fact.body {
-                    last = last.max(Some(sample.time));
-                }
-            }
-            from = from.max(chunk.last_row() + 1);
-        }
-    }
+        ControlFlow::Continue(())
+    });
+    read.map_err(|e| e.to_string())?;
+    Ok(last)
 }
 
 #[cfg(test)]

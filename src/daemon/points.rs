@@ -11,6 +11,7 @@
 
 use super::dominance::wait_after;
 use super::fetch_history::asked_ms;
+use super::operator_input::Whole;
 use super::tokens::registry;
 use super::work::{self, Ended, Jobs};
 use everwarm_adapters::geckoterminal::{Client, NAME as SOURCE, POOLS_MAX, Wanted};
@@ -30,16 +31,16 @@ use everwarm_runtime::store::archive::Archive;
 use everwarm_runtime::supervise::ChildSpec;
 use everwarm_venue::port::{ErrorClass, VenueError};
 use everwarm_views::health::views::FailingSourceView;
+use everwarm_views::journal_reader::JournalFacts as _;
 use everwarm_views::telemetry::Page;
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 /// Name of the actor, and of its writer.
 const NAME: &str = "points";
-/// Chunks of the journal that are read at once.
-const CHUNKS: usize = 512;
 
 /// The polls of a process.
 #[derive(Clone, Debug, Default)]
@@ -407,21 +408,14 @@ fn learn(world: &World) -> Result<(Vec<Followed>, u64), String> {
         let newest = point.map(|point| point.time);
         tokens.push(Followed { registered: registered.clone(), newest });
     }
-    let mut from = through + 1;
-    loop {
-        let chunks = world.journal.read(from, CHUNKS).map_err(|e| e.to_string())?;
-        if chunks.is_empty() {
-            return Ok((tokens, head));
+    let read = Whole(&world.journal).each(through + 1, &mut |_, fact| {
+        if let Body::Market(Market::Points(points)) = &fact.body {
+            newer(&mut tokens, points);
         }
-        for chunk in chunks {
-            for fact in &chunk.facts {
-                if let Body::Market(Market::Points(points)) = &fact.body {
-                    newer(&mut tokens, points);
-                }
-            }
-            from = from.max(chunk.last_row() + 1);
-        }
-    }
+        ControlFlow::Continue(())
+    });
+    read.map_err(|e| e.to_string())?;
+    Ok((tokens, head))
 }
 
 /// Takes the time of newer points over.

@@ -221,7 +221,7 @@ impl Books {
     }
 
     /// Books a split. Each lot keeps its cost. Together and one by one, the lots are multiples of
-    /// the lot size; the oldest lots get what is left of it. The rest of a share is written off.
+    /// the lot size. The oldest lots get the lot sizes that remain. A part of one is written off.
     pub(super) fn new_shares(&mut self, symbol: Symbol, ratio: Ratio, time: UtcMs) {
         let step = self.steps.get(&symbol).copied().unwrap_or_default();
         let owners = self.ages.get(&symbol).cloned().unwrap_or_default();
