@@ -184,9 +184,10 @@ impl<'a> PlainRun<'a> {
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
         let fewer = setup.max_stop_orders.iter();
         let fewer = fewer.map(|(symbol, most)| (*symbol, *most)).collect();
-        let pairs = !setup.protocol.trades_shares();
+        let splits = setup.protocol.trades_shares();
+        let pairs = !splits;
         let capabilities =
-            MarketFact::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+            MarketFact::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits };
         self.input(now, Body::Market(capabilities))?;
         if !sessions.is_unknown() {
             let (venue, sessions) = (VenueId::default(), sessions.clone());

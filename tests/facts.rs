@@ -189,6 +189,7 @@ fn markets() -> Vec<Market> {
             stop_orders: 5,
             fewer: vec![(symbol, 0)],
             pairs: false,
+            splits: false,
         },
         Market::Dominance(dominance()),
         Market::CorporateAction(corporate_action()),

@@ -77,7 +77,7 @@ use session_ends::Daily;
 use sizes::Sizes;
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 13;
+const FORMAT: u8 = 14;
 /// Strategy name under which versions without lots sold all lots for an operator.
 const LEAVES: &str = "flatten";
 /// The last version without lots.
@@ -241,7 +241,7 @@ pub struct Decide {
     /// The drivers of symbols and their bias, and the rules for entries by them.
     #[serde(default)]
     drivers: drivers::Drivers,
-    /// The symbols whose splits are queried.
+    /// The symbols that may have been split.
     #[serde(default)]
     splits: splits::Splits,
     /// The signals of this input that follow from daily bars.
@@ -281,6 +281,7 @@ impl Decide {
                 for odd in odd {
                     self.odd.insert(odd.symbol, (odd.why, PAUSE));
                 }
+                self.days_begin(key, *time, bars);
                 let mut near = 0;
                 for bar in bars {
                     let newest = Newest { time: *time, close: bar.close };
@@ -313,7 +314,8 @@ impl Decide {
             Market::LateBar { bar, odd: Some(why) } => {
                 self.odd.insert(bar.symbol, (*why, PAUSE + 1));
             }
-            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits } => {
+                self.splits.venue_reports(*venue, *splits);
                 self.pairs.retain(|other| other != venue);
                 self.pairs.extend(pairs.then_some(*venue));
                 self.capabilities.insert(*venue, capabilities.clone());
@@ -486,7 +488,7 @@ impl Stage for Decide {
     }
 
     fn version(&self) -> u16 {
-        13
+        14
     }
 
     fn on_poison(&self) -> OnPoison {
@@ -538,7 +540,9 @@ impl Stage for Decide {
         self.time = self.time.max(fact.time);
         self.guards.at(fact.key);
         self.manual.at(fact.key);
-        self.splits.at(fact.key);
+        for symbol in self.splits.ended(fact.key) {
+            self.guards.touch_all(Some(symbol), fact.key);
+        }
         self.daily.fold(fact);
         match &fact.body {
             Body::Market(market) => self.market(fact.key, market),
@@ -559,6 +563,10 @@ impl Stage for Decide {
             }
             Body::Operator(Operator::Started { installation, epoch, .. }) => {
                 self.identity = Identity { installation: installation.clone(), epoch: *epoch };
+                if self.splits.any_venue() {
+                    // Orders that did not leave before the end may be of old shares.
+                    self.guards.touch_all(None, fact.key);
+                }
             }
             Body::Operator(Operator::LiveConfirmed { per_order, per_day, .. }) => {
                 self.caps.confirm(*per_order, *per_day);

@@ -35,10 +35,11 @@ use selection::StopOrders;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-const FORMAT: u8 = 6;
-/// Version, format and type of former states: without limits of markets, pairs of orders, stop
-/// orders, a calendar.
-const FORMER: [(u16, u8, u64); 4] = [
+const FORMAT: u8 = 7;
+/// Version, format and type of former states: without venues that report splits, limits of markets,
+/// pairs of orders, stop orders, a calendar.
+const FORMER: [(u16, u8, u64); 5] = [
+    (6, 6, 0x3e61_bfb0_7f27_c890),
     (5, 5, 0x122a_a990_29a7_fbfe),
     (4, 4, 0xdd1b_43d6_8d90_862b),
     (3, 3, 0x7873_8f24_8360_88fe),
@@ -115,6 +116,9 @@ pub struct Universe {
     /// The limits of the rule in force, which the saved rule lacks.
     #[serde(default)]
     limits: MarketLimits,
+    /// Venues whose instruments may be split, and that report splits.
+    #[serde(default)]
+    splits: BTreeSet<VenueId>,
 }
 
 impl Universe {
@@ -314,12 +318,14 @@ impl Universe {
         let (stop_orders, ref fewer) = venue.stop_orders;
         let fewer: Vec<_> = fewer.iter().filter(|(symbol, _)| listed(*symbol)).copied().collect();
         let (most, before) = self.stop_orders.get(&id).cloned().unwrap_or_default();
-        let pairs = venue.pairs;
-        let same = most == stop_orders && before == fewer && pairs == self.pairs.contains(&id);
+        let (pairs, splits) = (venue.pairs, venue.splits);
+        let same = (most, before) == (stop_orders, fewer.clone())
+            && pairs == self.pairs.contains(&id)
+            && splits == self.splits.contains(&id);
         let now = venue.capabilities.as_ref();
         let now = now.filter(|now| self.capabilities.get(&id) != Some(now) || !same)?;
         let capabilities = now.clone();
-        Some(Market::Capabilities { venue: id, capabilities, stop_orders, fewer, pairs })
+        Some(Market::Capabilities { venue: id, capabilities, stop_orders, fewer, pairs, splits })
     }
 
     /// The venue of the listed symbols.
@@ -410,9 +416,11 @@ impl Universe {
                     self.rows.insert(now.symbol, row);
                 }
             }
-            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs } => {
+            Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits } => {
                 self.pairs.retain(|other| other != venue);
                 self.pairs.extend(pairs.then_some(*venue));
+                self.splits.retain(|other| other != venue);
+                self.splits.extend(splits.then_some(*venue));
                 self.capabilities.insert(*venue, capabilities.clone());
                 self.stop_orders.insert(*venue, (*stop_orders, fewer.clone()));
             }
@@ -495,7 +503,7 @@ impl Stage for Universe {
         "universe"
     }
     fn version(&self) -> u16 {
-        6
+        7
     }
     fn interest(&self) -> Mask {
         Mask::of(&[
@@ -555,11 +563,12 @@ impl Stage for Universe {
         Ok(())
     }
     fn converts(&self) -> &'static [u16] {
-        &[1, 2, 3, 4, 5]
+        &[1, 2, 3, 4, 5, 6]
     }
     fn convert(&mut self, version: u16, bytes: &[u8]) -> Result<(), String> {
         if let Some((_, format, of)) = FORMER.iter().find(|former| former.0 == version) {
             *self = state::grown(*format, *of, bytes)?;
+            self.rule.limits = self.limits;
             return Ok(());
         }
         *self = state::load(FORMAT_1, bytes)?;

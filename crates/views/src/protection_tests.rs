@@ -31,8 +31,14 @@ impl Books {
         books.input(0, Body::Market(Market::Instruments { rules: vec![instrument(NAME)] }));
         let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
         let fewer = fewer.iter().map(|(name, most)| (sym(name), *most)).collect();
-        let takes =
-            Market::Capabilities { venue, capabilities, stop_orders: most, fewer, pairs: false };
+        let takes = Market::Capabilities {
+            venue,
+            capabilities,
+            stop_orders: most,
+            fewer,
+            pairs: false,
+            splits: false,
+        };
         books.input(0, Body::Market(takes));
         books
     }

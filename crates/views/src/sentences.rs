@@ -199,12 +199,13 @@ fn describe_market(market: &Market, focus: Option<Symbol>) -> String {
         Market::DayBegins { zone, day, at, .. } => {
             format!("the trading day {} ({zone}) begins at {} UTC", date_of(*day), instant(*at))
         }
-        Market::Capabilities { capabilities, stop_orders, fewer, pairs, .. } => {
+        Market::Capabilities { capabilities, stop_orders, fewer, pairs, splits, .. } => {
             let stops = (*stop_orders > 0).then(|| stop_orders_of(*stop_orders, fewer));
             let pairs = pairs.then(|| "pairs of a stop and a target".to_owned());
             let kinds = capabilities.orders.iter().map(|kind| kind.name().to_owned());
             let kinds = kinds.chain(stops).chain(pairs);
-            format!("the exchange takes orders of these kinds: {}", list(kinds))
+            let splits = if *splits { "; it reports splits" } else { "" };
+            format!("the exchange takes orders of these kinds: {}{splits}", list(kinds))
         }
         Market::HistoryLoaded { symbol, timeframe, from, to, count, plan, .. } => {
             let (from, to) = (instant(*from), instant(*to));

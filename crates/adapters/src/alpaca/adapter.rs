@@ -78,10 +78,8 @@ impl Venue for AlpacaClient {
         STOP_ORDERS
     }
 
-    // Not yet: a stop that Alpaca cancels at a split is placed again before the first new bar, and
-    // bars that a start fetched are not compared with those before.
     fn splits(&self) -> bool {
-        false
+        true
     }
 
     fn request(&self, request: Request) -> Pending<Report> {

@@ -486,7 +486,7 @@ async fn splits_come_in_pages_and_one_that_cannot_be_read_is_an_error() {
     server.play(200, &[], &page("2026-01-05", "QQQ", None));
     let failed = it.splits_of(spy(), 20_457..=20_460).await.unwrap_err();
     assert!(failed.text.contains("not of SPY"), "{failed}");
-    assert!(!it.splits(), "the daemon does not query them yet");
+    assert!(it.splits(), "the daemon queries them");
 }
 
 #[test]

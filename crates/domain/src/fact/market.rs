@@ -127,8 +127,11 @@ pub enum Market {
         #[serde(default)]
         fewer: Vec<(Symbol, u32)>,
         /// Whether it takes a stop and a limit order as a pair, of which one ends the other.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        #[serde(default)]
         pairs: bool,
+        /// Whether its instruments may be split, and it reports splits.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        splits: bool,
     },
     /// A source reported the shares of BTC and USDT in the market capitalisation of all assets.
     /// Each sample is appended once.

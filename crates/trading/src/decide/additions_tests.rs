@@ -107,8 +107,8 @@ fn the_stop_stays_where_the_first_entry_has_it() {
 fn nothing_is_added_in_the_round_that_cancels_the_stop_order_for_an_exit() {
     let mut stage = holding("100", |_| {});
     let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-    let (stop_orders, fewer, pairs) = (5, Vec::new(), false);
-    let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+    let (stop_orders, fewer, pairs, splits) = (5, Vec::new(), false, false);
+    let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits };
     let placed = format!("{:?}", facts_of(&mut stage, &input(2, Body::Market(stops))));
     assert!(placed.contains("protects the lot"), "{placed}");
     let rows = vec![sell("BTCUSDT"), more(None)];

@@ -247,7 +247,7 @@ impl Decide {
             .and_then(|()| self.values_allow(*symbol, strategy))
             .and_then(|()| self.listing_allows(*symbol))
             .and_then(|()| self.bars_allow(*symbol))
-            .and_then(|()| self.split_allows(*symbol));
+            .and_then(|()| self.response_allows(*symbol));
         if let Err(Refusal { text, .. }) = allowed {
             return Some(text);
         }

@@ -155,6 +155,11 @@ impl Decide {
             _ if ending || sales.freed.contains(&(symbol, strategy)) => Step::Nothing,
             None if open.is_empty() => Step::Nothing,
             None => Step::Cancel("its lot is gone"),
+            // What works at the venue stays until the shares are known.
+            Some(_) if !open.is_empty() && self.split_allows(symbol).is_err() => {
+                let waits = open.iter().any(|hold| !hold.left);
+                if waits { Step::Cancel("its symbol may have been split") } else { Step::Nothing }
+            }
             Some(guard) if open.is_empty() => self.place(symbol, strategy, guard, sales),
             Some(guard) => self.replace(symbol, &open, guard, lot),
         }

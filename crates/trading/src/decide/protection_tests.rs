@@ -63,8 +63,9 @@ impl Desk {
         world.give(configured(&settings));
         if stops {
             let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-            let (stop_orders, fewer) = (5, Vec::new());
-            let stops = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+            let (stop_orders, fewer, splits) = (5, Vec::new(), false);
+            let stops =
+                Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits };
             world.give(Body::Market(stops));
         }
         let (resting, gone) = (BTreeMap::new(), BTreeMap::new());
@@ -95,6 +96,29 @@ impl Desk {
         for price in prices {
             self.bar(*price, *price);
         }
+    }
+
+    /// Gives another input without news.
+    pub(in crate::decide) fn clock(&mut self) {
+        let time = self.world.time;
+        self.world.give(Body::Operator(Operator::Clock { time }));
+        self.settle();
+    }
+
+    /// The venue cancels all resting orders at this minute. The next close is a minute later than
+    /// the one before still.
+    pub(in crate::decide) fn all_cancelled_at(&mut self, minute: i64) {
+        self.world.time = minute * 60_000;
+        self.clock();
+        for (intent, order) in std::mem::take(&mut self.resting).into_values() {
+            self.report(&intent, order, OrderStatus::Cancelled, Decimal::ZERO);
+        }
+        self.settle();
+    }
+
+    /// The next close ends with the minute after this one.
+    pub(in crate::decide) fn skip_to(&mut self, minute: i64) {
+        self.minute = minute;
     }
 
     /// Gives a close at this price, of a bar with this low.
@@ -402,8 +426,8 @@ fn a_lot_that_rests_with_a_stop_alone_gets_its_target_when_the_venue_takes_pairs
     desk.prices(&[100, 99, 98, 110]);
     assert_eq!(desk.resting.len(), 1);
     let (venue, capabilities) = (VenueId::default(), Capabilities::market_and_limit());
-    let (stop_orders, fewer, pairs) = (5, Vec::new(), true);
-    let takes = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs };
+    let (stop_orders, fewer, pairs, splits) = (5, Vec::new(), true, false);
+    let takes = Market::Capabilities { venue, capabilities, stop_orders, fewer, pairs, splits };
     desk.world.give(Body::Market(takes));
     desk.settle();
     assert_eq!(desk.resting.len(), 2, "{:?}", desk.decided());
@@ -536,6 +560,7 @@ fn the_stop_of_a_symbol_that_takes_no_stop_orders_is_judged_at_closes() {
         stop_orders,
         fewer,
         pairs: false,
+        splits: false,
     }));
     desk.prices(&[100, 99, 98, 110]);
     assert_eq!((desk.lot(), desk.stops()), (dec("9.0909"), vec![]));

@@ -15,6 +15,7 @@ fn what_the_venue_does_not_take_is_not_entered() {
                 stop_orders: 0,
                 fewer: Vec::new(),
                 pairs: false,
+                splits: false,
             }),
         )
     };

@@ -132,6 +132,7 @@ fn an_adopted_fill_wakes_the_decision_and_is_no_order_of_ours() {
         stop_orders: 5,
         fewer: Vec::new(),
         pairs: false,
+        splits: false,
     };
     it.input(Body::Market(capabilities));
     it.adopts(vec![of("web_1", "BTCUSDT", 6, DAY_0)]);

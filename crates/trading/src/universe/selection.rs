@@ -38,6 +38,8 @@ pub struct Venue {
     pub stop_orders: StopOrders,
     /// Whether it takes a stop and a limit order as a pair.
     pub pairs: bool,
+    /// Whether its instruments may be split, and it reports splits.
+    pub splits: bool,
     /// Trading sessions; `None`: it trades always.
     pub sessions: Option<Sessions>,
     /// Time zone and next days, as day number and beginning. `None`: days are those of UTC.

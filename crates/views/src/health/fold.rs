@@ -8,6 +8,7 @@ use everwarm_domain::fact::{
     Analysis, Body, BreakerLevel, Decision, Ledger, Market, Operator, Order, Venue,
 };
 use everwarm_domain::id::{ClientOrderId, Symbol};
+use everwarm_domain::odd::OddBar;
 use everwarm_domain::order::{OrderStatus, Side, is_adopted};
 use everwarm_domain::settings::Settings;
 use everwarm_domain::split::Found;
@@ -136,6 +137,17 @@ impl HealthFold {
         self.breaker.filter(|_| self.level == level)
     }
 
+    /// Takes an odd bar of the close at `time`. The response about splits came before that close
+    /// was appended, and stays in the text.
+    fn odd(&mut self, odd: &OddBar, time: UtcMs) {
+        let mut text = sentences::odd(odd.symbol, odd.why);
+        let response = self.strange.remove(&odd.symbol);
+        if let Some((_, of)) = response.filter(|(since, _)| *since >= time) {
+            text = format!("{text}; {of}");
+        }
+        self.strange.insert(odd.symbol, (time, text));
+    }
+
     /// Takes one fact in, in the order of their keys; `status` has taken it in already.
     #[expect(clippy::wildcard_enum_match_arm, reason = "what opens or ends nothing needs no word")]
     pub fn fold(&mut self, fact: &Fact<Body>, status: &StatusFold) {
@@ -149,7 +161,7 @@ impl HealthFold {
                 self.close = Some(*time);
                 self.strange.retain(|_, (since, _)| *time - *since < STRANGE);
                 for odd in odd {
-                    self.strange.insert(odd.symbol, (*time, sentences::odd(odd.symbol, odd.why)));
+                    self.odd(odd, *time);
                 }
             }
             Body::Market(Market::LateBar { bar, odd: Some(why) }) => {

@@ -52,6 +52,7 @@ pub async fn look(
         capabilities,
         stop_orders,
         pairs: world.venue.pairs(),
+        splits: world.venue.splits(),
         sessions: hours.sessions,
         day_begins,
     };
