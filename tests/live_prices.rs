@@ -13,7 +13,10 @@ const START: UtcMs = 1_767_571_200_000;
 const SEED: u64 = 3;
 const NAMES: [&str; 3] = ["BTCUSDT", "ETHUSDT", "BNBUSDT"];
 
-/// A source of prices whose time is sixty times as fast.
+/// A minute of the source and of the exchange takes half a second.
+const PACE: &str = "120x";
+
+/// A source of prices with a time of its own.
 struct Source {
     process: Process,
     port: u16,
@@ -23,7 +26,7 @@ impl Source {
     fn start(folder: &Folder, port: u16) -> Source {
         let dir = folder.join("source");
         let mut command = Command::new(BINARY);
-        command.args(["sim", "--pace", "60x", "--idle-exit", "0", "--seed", &SEED.to_string()]);
+        command.args(["sim", "--pace", PACE, "--idle-exit", "0", "--seed", &SEED.to_string()]);
         command.args(["--symbols", &NAMES.join(","), "--port", &port.to_string()]);
         command.arg("--data-dir").arg(&dir);
         let process = Process::bare(command);
@@ -38,7 +41,7 @@ impl Source {
 fn arguments(port: u16) -> Vec<String> {
     let address = format!("http://127.0.0.1:{port}");
     let flags = ["run", "--prices", "binance", "--prices-address", &address, "--symbols"];
-    let more = [NAMES.join(","), "--pace".to_owned(), "60x".to_owned()];
+    let more = [NAMES.join(","), "--pace".to_owned(), PACE.to_owned()];
     flags.iter().map(|flag| (*flag).to_owned()).chain(more).collect()
 }
 
@@ -144,7 +147,7 @@ fn a_symbol_that_the_source_lacks_is_named() {
     let folder = Folder::new("no-such-price");
     let source = Source::start(&folder, 0);
     let address = format!("http://127.0.0.1:{}", source.port);
-    let flags = ["--prices", "binance", "--prices-address", &address, "--pace", "60x"];
+    let flags = ["--prices", "binance", "--prices-address", &address, "--pace", PACE];
     let arguments = [&["run", "--symbols", "BTCUSDT,NOPEUSDT"][..], &flags].concat();
     let (code, out, err) = run(&folder.join("data"), &arguments);
     assert_ne!(code, Some(0));

@@ -27,11 +27,16 @@ fn declined(dir: &Path, words: &str) -> Option<Value> {
     all.rev().find(|signal| signal.to_string().contains(words)).cloned()
 }
 
-/// Waits for more closes.
-fn closes(dir: &Path, more: u64) {
-    let count = || ask(dir, &["status"])["closes"].as_u64().unwrap();
-    let before = count();
-    wait_until("more closes", || count() >= before + more);
+/// Waits until a cap declines a signal of a later close than the newest one now.
+fn declines_again(dir: &Path) {
+    let mut from = None;
+    wait_until("there was a close", || {
+        from = ask(dir, &["status"])["close_time"].as_i64();
+        from.is_some()
+    });
+    wait_until("a cap declines a later one", || {
+        declined(dir, "confirmed cap of").is_some_and(|signal| signal["time"].as_i64() > from)
+    });
 }
 
 /// Notes a confirmation for an account as the command would, had the key been of that account.
@@ -89,7 +94,7 @@ fn real_money_needs_mode_and_a_typed_confirmation_of_this_account() {
 
 #[test]
 fn the_caps_hold_over_kills_and_larger_numbers() {
-    let there = Elsewhere::start("live-caps", 8);
+    let there = Elsewhere::at_pace("live-caps", 8, 120);
     let dir = there.folder.join("data");
     let config = there.configured("live.toml", LIVE, "mode = \"live\"\nnotional = \"100\"");
     let file = config.to_str().unwrap();
@@ -121,7 +126,7 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     daemon.kill();
 
     let daemon = Elsewhere::daemon(&dir, &config);
-    closes(&dir, 12);
+    declines_again(&dir);
     assert_eq!(entries(&dir), 3, "the day is the same day");
 
     // Larger numbers in the configuration change what is requested, not what is allowed: neither
@@ -131,7 +136,7 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     let (code, out, err) = run(&dir, &["config", "reload", "--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(out.contains("trading.notional"), "{out}");
-    closes(&dir, 12);
+    declines_again(&dir);
     assert_eq!(entries(&dir), 3, "a reload raises nothing");
     daemon.signal("-TERM");
     assert_eq!(daemon.result().0, Some(0));
@@ -142,7 +147,7 @@ fn the_caps_hold_over_kills_and_larger_numbers() {
     daemon.signal("-TERM");
     assert_eq!(daemon.result().0, Some(0));
     let daemon = Elsewhere::daemon(&dir, &config);
-    closes(&dir, 12);
+    declines_again(&dir);
     assert_eq!(entries(&dir), 3);
     let status = ask(&dir, &["status"]);
     let caps = (&status["live"]["per_order"], &status["live"]["per_day"]);

@@ -23,15 +23,23 @@ pub struct Elsewhere {
     pub folder: Folder,
     pub port: u16,
     symbols: Vec<String>,
+    /// How many times faster than real time its time passes.
+    factor: u32,
 }
 
 impl Elsewhere {
+    /// An exchange where a minute takes a second.
     pub fn start(name: &str, symbols: usize) -> Elsewhere {
+        Elsewhere::at_pace(name, symbols, 60)
+    }
+
+    /// An exchange whose time passes this many times faster than real time.
+    pub fn at_pace(name: &str, symbols: usize, factor: u32) -> Elsewhere {
         let folder = Folder::new(name);
         // Where the folder looks for what is left running.
         let books = folder.join("other").join("exchange");
-        let count = symbols.to_string();
-        let arguments = ["sim", "--pace", "60x", "--idle-exit", "0", "--symbols", &count];
+        let (count, pace) = (symbols.to_string(), format!("{factor}x"));
+        let arguments = ["sim", "--pace", &pace, "--idle-exit", "0", "--symbols", &count];
         let exchange = Process::start(&books, &arguments);
         let ours = || PortFile::read(&books).ok().flatten().filter(|f| f.pid == exchange.pid());
         wait_until("the exchange listens", || ours().is_some());
@@ -42,19 +50,19 @@ impl Elsewhere {
         let symbols = everwarm_sim::market::Seeded::new(1, symbols, 0, 0);
         let symbols = everwarm_sim::market::Market::instruments(&symbols).iter();
         let symbols = symbols.map(|rule| rule.symbol.to_string()).collect();
-        Elsewhere { exchange, folder, port, symbols }
+        Elsewhere { exchange, folder, port, symbols, factor }
     }
 
     /// The configuration of a daemon that trades there; `venue`, `trading` and `more` are lines.
     pub fn configured(&self, name: &str, venue: &str, trading: &str) -> PathBuf {
         let (port, folder) = (self.port, self.folder.0.display());
-        let symbols = &self.symbols;
+        let (symbols, factor) = (&self.symbols, self.factor);
         let text = format!(
             "[venue]\nkind = \"binance\"\nrest = \"http://127.0.0.1:{port}\"\n\
              streams = \"ws://127.0.0.1:{port}\"\nws_api = \"ws://127.0.0.1:{port}/ws-api/v3\"\n\
              key = \"file:{folder}/key\"\n\
              private_key = \"file:{folder}/other/exchange/{PRIVATE_KEY_FILE}\"\n{venue}\n\
-             [market]\nsymbols = {symbols:?}\npace = \"60x\"\n\
+             [market]\nsymbols = {symbols:?}\npace = \"{factor}x\"\n\
              [trading]\nquote_asset = \"USDT\"\n{trading}\n\
              [strategy.sma_cross]\nfast = 3\nslow = 6\n"
         );
@@ -74,7 +82,7 @@ impl Elsewhere {
     pub fn client(&self) -> BinanceClient {
         let key = ApiKey::hmac(Secret::new(DEMO_KEY), Secret::new(DEMO_SECRET));
         // As fast as the exchange: its time is believed then, however slow this machine is.
-        let (wall, per_mille) = (wall(), 60_000);
+        let (wall, per_mille) = (wall(), 1_000 * self.factor);
         let pace = Pace::Scaled { wall, venue: wall.utc(), per_mille };
         super::client(SocketAddr::from(([127, 0, 0, 1], self.port)), key, pace)
     }

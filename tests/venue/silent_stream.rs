@@ -50,7 +50,7 @@ fn exchange(there: &Elsewhere) -> PathBuf {
 
 #[test]
 fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
-    let there = Elsewhere::start("deaf-account", 4);
+    let there = Elsewhere::at_pace("deaf-account", 4, 120);
     let fault = |words: &[&str]| misbehave(&there, words);
     // Orders rest until the market trades: no answer reports that they were filled. The first
     // connection for events of the account is silent from its first one on.
@@ -74,7 +74,7 @@ fn a_private_stream_that_stands_and_tells_nothing_is_replaced() {
 
 #[test]
 fn a_private_stream_that_is_refused_when_it_comes_back_is_asked_for_again() {
-    let there = Elsewhere::start("refused-account", 4);
+    let there = Elsewhere::at_pace("refused-account", 4, 120);
     let dir = there.folder.join("data");
     let config = there.configured("refused.toml", "environment = \"testnet\"", "");
     // Orders often: the account receives something soon.
