@@ -25,6 +25,8 @@ use std::process::Command;
 
 /// Minutes of the first and of the second recording: two days, and some hours more.
 const MINUTES: [i64; 2] = [3_000, 3_200];
+/// The same where nothing has to be a day old.
+const HOURS: [i64; 2] = [900, 1_100];
 
 fn small(dir: &Path, arguments: &[&str]) -> Process {
     let mut command = Command::new(BINARY);
@@ -183,11 +185,10 @@ fn each_night_the_daemon_removes_what_is_due() {
     let folder = Folder::new("retention-nightly");
     let dir = folder.join("data");
     let config = folder.join("config.toml");
-    fs::create_dir_all(&folder.0).unwrap();
     let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nanalysis_days = 1\nwindow = \"\"\n";
     fs::write(&config, text).unwrap();
     let config = config.to_str().unwrap();
-    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "3600x"];
+    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "5400x"];
     let daemon = small(&dir, &arguments);
     wait_until("the states of a day are stored", || !beside(&dir, ".state").is_empty());
     daemon.kill();
@@ -260,7 +261,7 @@ fn same_reports(one: &Path, other: &Path) {
 #[test]
 fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
     let folder = Folder::new("wiped");
-    let recordings = MINUTES
+    let recordings = HOURS
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
     let (dir, kept) = (folder.join("data"), folder.join("kept"));
@@ -313,7 +314,7 @@ fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
 #[test]
 fn what_is_regenerable_is_wiped_and_fetched_again() {
     let folder = Folder::new("regenerable");
-    let recordings = MINUTES
+    let recordings = HOURS
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
     let (calm, dir) = (folder.join("calm"), folder.join("data"));
@@ -434,10 +435,9 @@ fn fill(dir: &Path) -> ([PathBuf; 2], u64) {
 fn an_emergency_frees_space_in_steps_under_kills_until_an_operator_lifts_it() {
     let folder = Folder::new("emergency");
     let (dir, path) = (folder.join("data"), folder.join("config.toml"));
-    fs::create_dir_all(&folder.0).unwrap();
     limited(&path, "00:05", 0);
     let config = path.to_str().unwrap();
-    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "3600x"];
+    let arguments = ["run", "--config", config, "--symbols", "2", "--pace", "5400x"];
     let daemon = small(&dir, &arguments);
     wait_until("the states of a day are stored", || !beside(&dir, ".state").is_empty());
     // An export while it trades is of one head of the journal.

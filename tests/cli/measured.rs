@@ -51,7 +51,7 @@ fn the_decisions_of_a_day_are_repeated_in_the_night() {
     let config = folder.join("early.toml");
     let text = "[daemon]\nself_replay = \"00:05\"\n[storage]\nscan_history = true\n";
     std::fs::write(&config, text).unwrap();
-    let flags = ["--pace", "3000x", "--symbols", "2", "--config", config.to_str().unwrap()];
+    let flags = ["--pace", "4500x", "--symbols", "2", "--config", config.to_str().unwrap()];
     let daemon = Process::start(&dir, &[&["run"], &flags[..]].concat());
     daemon.answers();
     // The market begins with a day, so the first day that has inputs ends a day later.
