@@ -26,8 +26,8 @@ PROFILE = "ci"
 MOST = 5
 
 # Tests that run at the same time. Most wait more than they compute; those that do not are a group
-# with a limit of its own (`.config/nextest.toml`).
-THREADS = (os.cpu_count() or 2) * 2
+# with a limit of its own, or count as two (`.config/nextest.toml`).
+THREADS = (os.cpu_count() or 2) * 3
 
 # Tests that never run again, as patterns of "BINARY TEST" with the reason. They assert that chance,
 # a kill or a fault makes no difference, or they depend on no clock. A second run would hide what
