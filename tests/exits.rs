@@ -53,10 +53,13 @@ fn fills(dir: &Path, side: &str) -> usize {
 fn an_exit_decided_during_an_outage_of_two_hours_is_sold_after_the_start() {
     let folder = Folder::new("exits");
     // It buys a minute after the price has begun to rise, and is killed long before it falls.
-    let down = 100;
+    let down = 180;
     let recording = hill(&folder.join("recording"), down, 1_500);
-    let dir = folder.join("data");
-    let play = ["run", "--pace", "240x", "--recording", &recording];
+    let (dir, config) = (folder.join("data"), folder.join("everwarm.toml"));
+    // A second at this pace. What is decided during the outage expires in it.
+    fs::write(&config, "[trading]\nvalid_for_s = 600\n").unwrap();
+    let play = ["run", "--pace", "600x", "--recording", &recording, "--config"];
+    let play = [&play[..], &[config.to_str().unwrap()]].concat();
     let daemon = Process::start(&dir, &play);
     let bought = |line: &String| line.contains(" fill ") && line.contains("bought");
     wait_until("it has bought", || daemon.lines().iter().any(bought));
