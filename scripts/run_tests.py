@@ -29,6 +29,11 @@ MOST = 5
 # with a limit of its own, or count as two (`.config/nextest.toml`).
 THREADS = (os.cpu_count() or 2) * 3
 
+# A folder in memory for the files of tests: a sync to a disk takes milliseconds, and tests wait for
+# tens of thousands of them. It needs this much room, bytes.
+MEMORY = pathlib.Path("/dev/shm")
+ROOM = 4 << 30
+
 # Tests that never run again, as patterns of "BINARY TEST" with the reason. They assert that chance,
 # a kill or a fault makes no difference, or they depend on no clock. A second run would hide what
 # they look for. A pattern that names a binary must match a test, so that none goes out of date.
@@ -67,6 +72,16 @@ NEVER_AGAIN = [
 TELLING = re.compile(r"seed|EVERWARM_PLAN|EVERWARM_FEED|minimal failing input|^cc [0-9a-f]{16}", re.I)
 
 
+def surroundings():
+    """The environment of the tests: their folders are in memory, where the system has room there."""
+    if "TEST_FOLDERS" in os.environ or not MEMORY.is_dir():
+        return None
+    room = os.statvfs(MEMORY)
+    if room.f_bavail * room.f_frsize < ROOM or room.f_flag & os.ST_NOEXEC:
+        return None
+    return {**os.environ, "TEST_FOLDERS": str(MEMORY)}
+
+
 class Runner:
     """A package, how its tests are run, and what is said of them."""
 
@@ -82,7 +97,7 @@ class Runner:
         command = ["cargo", "nextest", "run", "--profile", PROFILE, "--locked",
                    "--test-threads", str(THREADS), *arguments]
         done = subprocess.run(command, cwd=self.root, stdin=subprocess.DEVNULL,
-                              stdout=self.out, stderr=self.out)
+                              stdout=self.out, stderr=self.out, env=surroundings())
         return done.returncode
 
     def read(self):

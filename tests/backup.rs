@@ -228,7 +228,7 @@ fn large(dir: &Path, bytes: u64) -> Process {
 fn a_backup_is_never_in_memory_and_only_for_whoever_has_the_token() {
     const BYTES: u64 = 96 << 20;
     const BOUND: u64 = 32 << 20;
-    let folder = Folder::new("backup-large");
+    let folder = Folder::on_disk("backup-large");
     let (dir, file) = (folder.join("data"), folder.join("it.backup"));
     let daemon = large(&dir, BYTES);
     for bearer in [&[][..], &["Authorization: Bearer wrong"]] {
@@ -257,7 +257,7 @@ fn a_backup_is_never_in_memory_and_only_for_whoever_has_the_token() {
 
 #[test]
 fn a_daemon_that_dies_while_it_packs_leaves_no_half_file_and_the_next_packs_again() {
-    let folder = Folder::new("backup-died");
+    let folder = Folder::on_disk("backup-died");
     let (dir, file) = (folder.join("data"), folder.join("it.backup"));
     let daemon = large(&dir, 96 << 20);
     let mut half = file.clone().into_os_string();
@@ -286,7 +286,7 @@ fn a_daemon_that_dies_while_it_packs_leaves_no_half_file_and_the_next_packs_agai
 
 #[test]
 fn a_backup_that_is_killed_leaves_the_one_before() {
-    let folder = Folder::new("backup-killed");
+    let folder = Folder::on_disk("backup-killed");
     let (dir, file) = ended(&folder);
     let first = fs::read(&file).unwrap();
     let began = everwarm_runtime::clock::now();

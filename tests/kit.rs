@@ -26,12 +26,26 @@ pub const PATIENCE: Duration = Duration::from_mins(3);
 /// The same of a command with many runs of its own: the limit of its test ends it before.
 const COMMAND: Duration = Duration::from_mins(9);
 
+/// Variable with the folder of the folders of tests, which may be in memory: a sync to a disk takes
+/// milliseconds, and tests wait for tens of thousands. `scripts/run_tests.py` sets it.
+const FOLDERS: &str = "TEST_FOLDERS";
+
 /// A folder of its own, removed at the end with whatever exchange runs in it.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
     pub fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("everwarm-{name}-{}", std::process::id()));
+        let base = std::env::var_os(FOLDERS).map_or_else(std::env::temp_dir, PathBuf::from);
+        Folder::within(&base, name)
+    }
+
+    /// One on a disk, where a command that is to be killed on its way takes longer.
+    pub fn on_disk(name: &str) -> Folder {
+        Folder::within(&std::env::temp_dir(), name)
+    }
+
+    fn within(base: &Path, name: &str) -> Folder {
+        let path = base.join(format!("everwarm-{name}-{}", std::process::id()));
         drop(fs::remove_dir_all(&path));
         fs::create_dir_all(&path).unwrap();
         Folder(path)

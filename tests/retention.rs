@@ -341,7 +341,7 @@ fn what_is_regenerable_is_wiped_and_fetched_again() {
 
 #[test]
 fn the_running_daemon_removes_what_is_due_on_request_and_exports_its_books() {
-    let folder = Folder::new("retained-beside");
+    let folder = Folder::on_disk("retained-beside");
     let recording = made_recording(&folder.join("recording"), 3, MINUTES[0]);
     let (calm, dir, copy) = (folder.join("calm"), folder.join("data"), folder.join("copy"));
     let (code, out, err) = small(&calm, &until_end(&recording)).result();
