@@ -23,6 +23,8 @@ use std::time::Duration;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time anything may take that a test waits for: long enough for a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_mins(3);
+/// Wall time between two looks at something that is waited for, at least; at most ten times as much.
+const PAUSE: Duration = Duration::from_millis(20);
 /// The same of a command with many runs of its own: the limit of its test ends it before.
 const COMMAND: Duration = Duration::from_mins(9);
 
@@ -86,12 +88,17 @@ pub fn runs(pid: u32) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// Waits for something that is asked again and again.
+/// Waits for something that is asked again and again. The pause follows how long it takes to ask: a
+/// command that is run takes more of the machine than a look at a file.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     let began = everwarm_runtime::clock::now();
-    while !done() {
+    loop {
+        let asked = everwarm_runtime::clock::now();
+        if done() {
+            return;
+        }
         assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::park_timeout(Duration::from_millis(20));
+        std::thread::park_timeout((asked.elapsed() * 2).clamp(PAUSE, PAUSE * 10));
     }
 }
 
