@@ -23,7 +23,7 @@ use std::time::Duration;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_everwarm");
 /// Wall time anything may take that a test waits for: long enough for a machine that is busy.
 pub const PATIENCE: Duration = Duration::from_mins(3);
-/// Wall time between two looks at something that is waited for, at least; at most ten times as much.
+/// Least wall time between two looks at what is waited for. The most is ten times as much.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The same of a command with many runs of its own: the limit of its test ends it before.
 const COMMAND: Duration = Duration::from_mins(9);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 #[test]
 fn a_segment_that_is_missing_stops_no_start_after_a_kill() {
-    let folder = Folder::new("segments");
+    let folder = Folder::on_disk("segments");
     let recording = made_recording(&folder.join("recording"), 40, 450);
     let (calm, dir) = (folder.join("calm"), folder.join("data"));
     let arguments = until_end(&recording);

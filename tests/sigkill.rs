@@ -62,7 +62,7 @@ fn forty_sigkills_make_no_difference() {
     let recording = shared("data/coinbase");
     let named = std::env::var_os("SIGKILL_PROGRAM");
     let subject = Subject::new(named.unwrap_or_else(|| BINARY.into()), recording);
-    let (calm, hit) = (Folder::new("calm"), Folder::new("hit"));
+    let (calm, hit) = (Folder::on_disk("calm"), Folder::on_disk("hit"));
     subject.to_its_end(&calm.0).unwrap();
     let (expected, wrong) = picture(&calm.0, &subject).unwrap();
     assert_eq!(wrong, [""; 0]);
