@@ -117,14 +117,10 @@ impl Followed {
             for fact in chunks.iter().flat_map(|chunk| &chunk.facts) {
                 self.status.fold(fact);
                 self.events.extend(event_of(fact));
-                if let Body::Order(order) = &fact.body {
-                    match order {
-                        Order::Intent(intent) => {
-                            self.counts[usize::from(intent.side == Side::Sell)] += 1;
-                        }
-                        Order::Filled { .. } => self.counts[2] += 1,
-                        Order::Changed { .. } | Order::Granted { .. } | Order::Compared { .. } => {}
-                    }
+                if let Body::Order(Order::Intent(intent)) = &fact.body {
+                    self.counts[usize::from(intent.side == Side::Sell)] += 1;
+                } else if let Body::Order(Order::Filled { .. }) = &fact.body {
+                    self.counts[2] += 1;
                 }
             }
             match chunks.last() {

@@ -54,6 +54,7 @@ type Prices = BTreeMap<i64, i64>;
 type Odd = Vec<(i64, Oddity)>;
 
 /// Closing prices in cents by minute, the minutes with an odd bar, and what was refused.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn recorded(dir: &Path) -> (Prices, Odd, Vec<Market>) {
     let (mut prices, mut odd, mut refused) = (BTreeMap::new(), Vec::new(), Vec::new());
     for market in markets(dir) {
@@ -64,17 +65,7 @@ fn recorded(dir: &Path) -> (Prices, Odd, Vec<Market>) {
                 odd.extend(marked.iter().map(|odd| (minute, odd.why)));
             }
             Market::BarRefused { .. } => refused.push(market),
-            Market::LateBar { .. }
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::Universe { .. } => {}
+            _ => {}
         }
     }
     (prices, odd, refused)

@@ -12,7 +12,7 @@ use everwarm_domain::fact::{
 use everwarm_domain::id::{ClientOrderId, Symbol};
 use everwarm_domain::money::{Decimal, total};
 use everwarm_domain::odd::OddBar;
-use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side};
+use everwarm_domain::order::{OrderReport, OrderStatus, ReportSource, Response, Side, VenueFill};
 use everwarm_domain::time::UtcMs;
 use everwarm_kernel::fact::Fact;
 use everwarm_views::sentences;
@@ -137,11 +137,22 @@ impl TerminalState {
             // Analysis facts are not printed.
             Body::Analysis(_) => Vec::new(),
             Body::Decision(decision) => self.decision(time, decision),
+            Body::Order(Order::Filled { symbol, side, fill, client_id, .. }) => {
+                vec![self.filled((*symbol, *side), fill, client_id)]
+            }
+            Body::Order(Order::Compared { conflicts, .. }) => {
+                conflicts.iter().map(|c| self.conflict(c)).collect()
+            }
             Body::Order(order) => self.order(time, order),
+            Body::Ledger(Ledger::Adjusted { .. }) => {
+                let text = sentences::describe(&fact.body, None);
+                vec![self.row("", "adjusted", &text, Paint::Yellow)]
+            }
             Body::Ledger(ledger) => self.ledger(time, ledger, now),
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn market(&mut self, market: &Market, now: Duration) -> Vec<String> {
         match market {
             Market::Close { time, bars, missing, odd } => {
@@ -182,14 +193,7 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Market(market.clone()), None);
                 vec![self.row("", "split", &text, Paint::Yellow)]
             }
-            Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -235,6 +239,7 @@ impl TerminalState {
         Some(format!("equity {} ({change})  cash {}", amount(equity), amount(cash)))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn venue(&mut self, time: UtcMs, venue: &Venue) -> Vec<String> {
         let (word, paint) = match venue {
             Venue::Refused { .. } => ("rejected", Paint::Red),
@@ -247,17 +252,17 @@ impl TerminalState {
                 ("recovered", Paint::Bold)
             }
             Venue::PanicTraded { .. } | Venue::ExternalTraded(_) => ("recovered", Paint::Bold),
-            Venue::Responded { response: Response::Accepted | Response::NotOpen, .. }
-            | Venue::Requested(_)
-            | Venue::Account { .. }
-            | Venue::Reported(_)
-            | Venue::Sent { .. } => return Vec::new(),
-            Venue::Responded { .. } => ("cancel", Paint::Yellow),
+            Venue::Responded {
+                response: Response::Refused { .. } | Response::Unknown { .. },
+                ..
+            } => ("cancel", Paint::Yellow),
+            _ => return Vec::new(),
         };
         let text = sentences::describe(&Body::Venue(venue.clone()), None);
         vec![self.row(&clock(time), word, &text, paint)]
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what else an operator does looks alike")]
     fn operator(&mut self, operator: &Operator) -> Vec<String> {
         match operator {
             Operator::Started { life, installation, .. } => {
@@ -308,51 +313,39 @@ impl TerminalState {
                 let text = sentences::describe(&Body::Operator(operator.clone()), None);
                 vec![self.row("", "resolved", &text, Paint::Bold)]
             }
-            Operator::Switched { .. }
-            | Operator::Adopted { .. }
-            | Operator::Manual { .. }
-            | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. }
-            | Operator::Tokens { .. } => {
-                let text = sentences::describe(&Body::Operator(operator.clone()), None);
-                vec![self.row("", "operator", &text, Paint::Bold)]
-            }
             // Each restart has a line of its own, see [`TerminalState::restart`]. So has the level
             // of the breaker.
             Operator::Clock { .. } | Operator::Restarted { .. } | Operator::Health { .. } => {
                 Vec::new()
             }
+            _ => {
+                let text = sentences::describe(&Body::Operator(operator.clone()), None);
+                vec![self.row("", "operator", &text, Paint::Bold)]
+            }
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn decision(&self, time: UtcMs, decision: &Decision) -> Vec<String> {
-        let text = match decision {
-            Decision::Approved { .. }
-            | Decision::Owed { ended: Some(_), .. }
-            | Decision::Owed { refusal: None, .. } => return Vec::new(),
-            Decision::Declined { signal, text, .. } => {
-                format!("{} {}: {}", sentences::side(signal.side()), signal.symbol, shown(text))
-            }
-            Decision::Breaker { .. }
-            | Decision::Owed { .. }
-            | Decision::Withdrawn { .. }
-            | Decision::CancelIntent { .. }
-            | Decision::Guarded { .. } => {
-                sentences::describe(&Body::Decision(decision.clone()), None)
-            }
-        };
         let (word, paint) = match decision {
             Decision::Breaker { level: BreakerLevel::Normal, .. } => ("breaker", Paint::Plain),
             Decision::Breaker { .. } => ("breaker", Paint::Red),
-            Decision::Declined { .. } | Decision::Approved { .. } => ("declined", Paint::Yellow),
-            Decision::Owed { .. } => ("owed", Paint::Yellow),
+            Decision::Declined { .. } => ("declined", Paint::Yellow),
+            Decision::Owed { refusal: Some(_), ended: None, .. } => ("owed", Paint::Yellow),
             Decision::Withdrawn { .. } => ("withdrawn", Paint::Yellow),
             Decision::CancelIntent { .. } => ("cancel", Paint::Yellow),
             Decision::Guarded { .. } => ("by hand", Paint::Plain),
+            _ => return Vec::new(),
+        };
+        let text = if let Decision::Declined { signal, text, .. } = decision {
+            format!("{} {}: {}", sentences::side(signal.side()), signal.symbol, shown(text))
+        } else {
+            sentences::describe(&Body::Decision(decision.clone()), None)
         };
         vec![self.row(&clock(time), word, &text, paint)]
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn track(&mut self, order: &Order) {
         match order {
             Order::Intent(intent) => {
@@ -361,13 +354,11 @@ impl TerminalState {
             Order::Changed { client_id, status, .. } if status.is_final() => {
                 self.open.remove(client_id);
             }
-            Order::Changed { .. }
-            | Order::Filled { .. }
-            | Order::Granted { .. }
-            | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, time: UtcMs, order: &Order) -> Vec<String> {
         self.track(order);
         match order {
@@ -398,30 +389,35 @@ impl TerminalState {
                 let text = format!("{symbol} {id}: {status}{why}");
                 vec![self.row(&clock(time), "order", &text, paint)]
             }
-            Order::Filled { symbol, side, fill, client_id, .. } => {
-                self.fills += 1;
-                let (did, paint) = match side {
-                    Side::Buy => ("bought", Paint::Green),
-                    Side::Sell => ("sold", Paint::Red),
-                };
-                let (quantity, price) = (plain(fill.quantity), plain(fill.price));
-                let fee = format!("fee {} {}", plain(fill.fee), fill.fee_asset);
-                let id = sentences::short(client_id);
-                let text = format!("{did} {quantity} {symbol} at {price}, {fee}   {id}");
-                vec![self.row(&clock(fill.time), "fill", &text, paint)]
-            }
             Order::Granted { client_id, attempt, reason } => {
                 let id = sentences::short(client_id);
                 let text =
                     format!("{id} may be sent again as attempt {attempt}: {}", shown(reason));
                 vec![self.row(&clock(time), "order", &text, Paint::Yellow)]
             }
-            Order::Compared { conflicts, .. } => {
-                conflicts.iter().map(|c| self.conflict(c)).collect()
-            }
+            _ => Vec::new(),
         }
     }
 
+    fn filled(
+        &mut self,
+        (symbol, side): (Symbol, Side),
+        fill: &VenueFill,
+        client_id: &ClientOrderId,
+    ) -> String {
+        self.fills += 1;
+        let (did, paint) = match side {
+            Side::Buy => ("bought", Paint::Green),
+            Side::Sell => ("sold", Paint::Red),
+        };
+        let (quantity, price) = (plain(fill.quantity), plain(fill.price));
+        let fee = format!("fee {} {}", plain(fill.fee), fill.fee_asset);
+        let id = sentences::short(client_id);
+        let text = format!("{did} {quantity} {symbol} at {price}, {fee}   {id}");
+        self.row(&clock(fill.time), "fill", &text, paint)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, time: UtcMs, ledger: &Ledger, now: Duration) -> Vec<String> {
         match ledger {
             Ledger::Position { symbol, quantity, cost, realized_pnl, .. } => {
@@ -442,12 +438,6 @@ impl TerminalState {
                 self.first_equity.get_or_insert(*equity);
                 self.equity = Some((*equity, *cash));
                 self.closes(now).into_iter().collect()
-            }
-            // The line of the position from the same fill is enough.
-            Ledger::Lot { .. } => Vec::new(),
-            Ledger::Adjusted { .. } => {
-                let text = sentences::describe(&Body::Ledger(ledger.clone()), None);
-                vec![self.row("", "adjusted", &text, Paint::Yellow)]
             }
             Ledger::Reconciled { life, conflicts, foreign, .. } => {
                 // A reconciliation of an earlier run does not end the start of this one.
@@ -475,6 +465,8 @@ impl TerminalState {
                 }
                 lines
             }
+            // The line of the position from the same fill is enough for a lot.
+            _ => Vec::new(),
         }
     }
 

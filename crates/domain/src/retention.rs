@@ -4,8 +4,8 @@
 //! computed from bars, stay for a time. Those that led to an order stay as long as the order, so
 //! that it can be explained.
 
-use crate::fact::kinds::{kept_for_a_time, kind};
-use crate::fact::{Body, Decision};
+use crate::fact::kinds::kept_for_a_time;
+use crate::fact::{Body, Decision, Order};
 use everwarm_kernel::fact::{Body as _, Fact, Key, Mask};
 use std::collections::BTreeSet;
 
@@ -41,21 +41,13 @@ impl Retention {
 
 /// Whether the causes of a fact stay: it is about an order. A signal without an order is not.
 fn leads(body: &Body) -> bool {
-    match body {
-        Body::Order(_) => body.kind() == kind::INTENT,
-        Body::Decision(decision) => match decision {
-            Decision::Approved { .. } | Decision::Owed { .. } | Decision::Withdrawn { .. } => true,
-            Decision::Breaker { .. }
-            | Decision::Declined { .. }
-            | Decision::CancelIntent { .. }
-            | Decision::Guarded { .. } => false,
-        },
-        Body::Market(_)
-        | Body::Venue(_)
-        | Body::Operator(_)
-        | Body::Analysis(_)
-        | Body::Ledger(_) => false,
-    }
+    matches!(
+        body,
+        Body::Order(Order::Intent(_))
+            | Body::Decision(
+                Decision::Approved { .. } | Decision::Owed { .. } | Decision::Withdrawn { .. }
+            )
+    )
 }
 
 #[cfg(test)]

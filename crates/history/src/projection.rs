@@ -140,6 +140,7 @@ fn bar_row(timeframe: Timeframe, open_time: UtcMs, fact: Key, bars: &[Bar]) -> O
     Op::Put { table: BARS, key, value }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn project_order(key: Key, order: &Order) -> Vec<Op> {
     match order {
         Order::Intent(intent) => {
@@ -157,10 +158,11 @@ fn project_order(key: Key, order: &Order) -> Vec<Op> {
             vec![put(ORDER_STATES, client_id.0.as_bytes().to_vec(), &state)]
         }
         Order::Filled { .. } => vec![put(FILLS, fact_key(key), order)],
-        Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
     match ledger {
         Ledger::Position { symbol, quantity, cost, realized_pnl, .. } => {
@@ -190,7 +192,7 @@ fn project_ledger(fact: &Fact<Body>, ledger: &Ledger) -> Vec<Op> {
             };
             vec![put(LOTS, of_symbol(*symbol, fact.key), &state)]
         }
-        Ledger::Reconciled { .. } | Ledger::Adjusted { .. } => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

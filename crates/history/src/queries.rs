@@ -79,8 +79,12 @@ impl History {
     /// # Errors
     /// The file could not be read, or is damaged.
     pub fn fills(&self, page: impl Into<Page>) -> Result<Paged<FillView>, HistoryError> {
-        self.page(FILLS, &page.into())?.try_map(|(_, value)| match decode(FILLS, &value)? {
-            Order::Filled { client_id, symbol, side, fill, .. } => Ok(FillView {
+        self.page(FILLS, &page.into())?.try_map(|(_, value)| {
+            let Order::Filled { client_id, symbol, side, fill, .. } = decode(FILLS, &value)? else {
+                let reason = "a row is not a fill".to_owned();
+                return Err(HistoryError::Damaged { table: FILLS, reason });
+            };
+            Ok(FillView {
                 trade_id: fill.trade_id,
                 client_order_id: client_id,
                 symbol,
@@ -90,14 +94,7 @@ impl History {
                 fee: fill.fee.normalize(),
                 fee_asset: fill.fee_asset,
                 time: fill.time,
-            }),
-            Order::Intent(_)
-            | Order::Granted { .. }
-            | Order::Changed { .. }
-            | Order::Compared { .. } => {
-                let reason = "a row is not a fill".to_owned();
-                Err(HistoryError::Damaged { table: FILLS, reason })
-            }
+            })
         })
     }
 

@@ -29,6 +29,7 @@ pub struct Calendar {
 
 impl Calendar {
     /// Applies one market fact.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     pub fn fold(&mut self, market: &Market) {
         match market {
             Market::Sessions { venue, sessions } => {
@@ -49,15 +50,7 @@ impl Calendar {
                 }
             }
             Market::Universe { unlisted, .. } => self.symbols.remove_all(unlisted),
-            Market::Close { .. }
-            | Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. } => {}
+            _ => {}
         }
     }
 

@@ -243,6 +243,7 @@ impl Closes {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn market(&mut self, market: &Market) {
         self.calendar.fold(market);
         match market {
@@ -290,14 +291,8 @@ impl Closes {
                     }
                 }
             }
-            Market::Instruments { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::BarRefused { .. } => {}
             Market::CorporateAction(action) => self.split_reported(action),
+            _ => {}
         }
     }
 }

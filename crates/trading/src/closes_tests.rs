@@ -92,6 +92,7 @@ fn list(symbols: &[Symbol]) -> String {
     symbols.iter().map(Symbol::as_str).collect::<Vec<_>>().join(" ")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is expected")]
 fn describe(market: &Market) -> String {
     match market {
         Market::Close { time, bars, missing, odd } => {
@@ -109,16 +110,7 @@ fn describe(market: &Market) -> String {
         Market::BarRefused { symbol, time, reason, .. } => {
             format!("refused {} {symbol} ({reason})", time / MINUTE + 1)
         }
-        Market::HistoryLoaded { .. }
-        | Market::HistoryBars { .. }
-        | Market::Instruments { .. }
-        | Market::Universe { .. }
-        | Market::Sessions { .. }
-        | Market::DayBegins { .. }
-        | Market::Capabilities { .. }
-        | Market::CorporateAction(_)
-        | Market::Dominance(_)
-        | Market::Points(_) => panic!("{market:?}"),
+        _ => panic!("{market:?}"),
     }
 }
 

@@ -269,6 +269,7 @@ impl Decide {
         from.saturating_add(self.settings.trading.valid_for_s.saturating_mul(1000))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn market(&mut self, key: Key, market: &Market) {
         self.calendar.fold(market);
         match market {
@@ -321,17 +322,11 @@ impl Decide {
                 self.capabilities.insert(*venue, capabilities.clone());
                 self.guards.venue_takes(*venue, (*stop_orders, fewer), key);
             }
-            Market::LateBar { odd: None, .. }
-            | Market::BarRefused { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, fact: &Fact<Body>, ledger: &Ledger) {
         if let Some(symbol) = self.lots.fold(fact) {
             self.exits.changed(symbol);
@@ -364,10 +359,11 @@ impl Decide {
                 self.guards.touch_all(None, fact.key);
             }
             Ledger::Equity { equity, .. } => self.sizes.valued(*equity),
-            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, key: Key, order: &Order) {
         match order {
             Order::Changed { client_id, status, executed, executed_quote, reason, .. } => {
@@ -396,12 +392,15 @@ impl Decide {
                 let rule = self.instruments.get(*symbol);
                 self.guards.filled(*symbol, strategy, *side, fill, rule);
             }
-            Order::Intent(_) | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other decisions answer no signal")]
     fn own(&mut self, fact: &Fact<Body>, decision: &Decision) {
         self.manual.answered(&fact.because);
+        self.exit_owed(fact, decision);
+        self.prices_given(fact.key, decision);
         let answered = match decision {
             Decision::Breaker { level, reasons, barred, strategies } => {
                 if (*level == BreakerLevel::Halted) != (self.level == BreakerLevel::Halted) {
@@ -449,15 +448,7 @@ impl Decide {
                 }
                 (signal.symbol, &signal.strategy)
             }
-            Decision::Owed { symbol, strategy, ended: None, .. } => {
-                self.exit_owed(fact, decision);
-                (*symbol, strategy)
-            }
-            Decision::Owed { .. } => {
-                self.exit_owed(fact, decision);
-                return;
-            }
-            Decision::Guarded { .. } => return self.prices_given(fact.key, decision),
+            Decision::Owed { symbol, strategy, ended: None, .. } => (*symbol, strategy),
             Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. } => {
                 if let Some(hold) = self.holds.get_mut(client_id) {
                     hold.withdrawn = true;
@@ -466,6 +457,7 @@ impl Decide {
                 }
                 return;
             }
+            _ => return,
         };
         self.limit_entries.decided(answered.0, answered.1);
         self.waiting.retain(|(_, signal)| (signal.symbol, &signal.strategy) != answered);

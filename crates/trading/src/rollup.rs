@@ -336,6 +336,7 @@ impl Stage for RollUp {
         Mask::of(&[kind::ROLLED])
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn evolve(&mut self, fact: &Fact<Body>) {
         self.finished.iter_mut().for_each(Vec::clear);
         let Body::Market(market) = &fact.body else { return };
@@ -360,16 +361,7 @@ impl Stage for RollUp {
                 self.rollers.remove_all(unlisted);
                 self.days.remove_all(unlisted);
             }
-            Market::HistoryBars { .. }
-            | Market::HistoryLoaded { .. }
-            | Market::BarRefused { .. }
-            | Market::Instruments { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_) => {}
+            _ => {}
         }
     }
 

@@ -336,23 +336,14 @@ impl Universe {
     /// Whether a second query must confirm these facts: they remove or halt a symbol, or state
     /// rules. A single response of the venue may be wrong, and orders follow the rules.
     #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     pub fn doubts(&self, facts: &[Market]) -> bool {
         facts.iter().any(|market| match market {
             Market::Instruments { rules } => !rules.is_empty(),
             Market::Universe { listed, unlisted, .. } => {
                 !unlisted.is_empty() || listed.iter().any(|row| row.venue != AtVenue::Trading)
             }
-            Market::Close { .. }
-            | Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. } => false,
+            _ => false,
         })
     }
 
@@ -393,6 +384,7 @@ impl Universe {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn market(&mut self, fact: &Fact<Body>, market: &Market) {
         match market {
             Market::Close { time, bars, missing, .. } => {
@@ -424,18 +416,11 @@ impl Universe {
                 self.capabilities.insert(*venue, capabilities.clone());
                 self.stop_orders.insert(*venue, (*stop_orders, fewer.clone()));
             }
-            Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn operator(&mut self, n: u64, operator: &Operator) {
         match operator {
             Operator::ConfigApplied { text, .. } => {
@@ -447,31 +432,17 @@ impl Universe {
                 self.strategies = settings.strategy.0.into_keys().collect();
             }
             Operator::SymbolWanted { symbol, wanted } => {
-                if self.words.insert(*symbol, *wanted) != Some(*wanted) {
+                let before = self.words.insert(*symbol, *wanted);
+                if before != Some(*wanted) {
                     self.basis = n;
                 }
             }
             Operator::StageJoined { .. } => self.lacks_rules = true,
-            Operator::Started { .. }
-            | Operator::Branch { .. }
-            | Operator::Health { .. }
-            | Operator::LiveConfirmed { .. }
-            | Operator::Resolved { .. }
-            | Operator::Adopted { .. }
-            | Operator::Switched { .. }
-            | Operator::Clock { .. }
-            | Operator::StageUpgraded { .. }
-            | Operator::StageLeft { .. }
-            | Operator::Quarantined { .. }
-            | Operator::Released { .. }
-            | Operator::Restarted { .. }
-            | Operator::Manual { .. }
-            | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. }
-            | Operator::Tokens { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, order: &Order) {
         match order {
             Order::Intent(intent) => {
@@ -482,10 +453,7 @@ impl Universe {
                 self.orders.remove(client_id);
                 self.owners.remove(client_id);
             }
-            Order::Changed { .. }
-            | Order::Granted { .. }
-            | Order::Filled { .. }
-            | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 }

@@ -246,6 +246,7 @@ impl Coverage {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn market(&mut self, market: &Market) {
         match market {
             Market::Close { time, bars, .. } => {
@@ -280,14 +281,7 @@ impl Coverage {
                     counts.bars = [0; Timeframe::ALL.len()];
                 }
             }
-            Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::Dominance(_)
-            | Market::Points(_) => {}
+            _ => {}
         }
     }
 

@@ -232,6 +232,7 @@ impl Evaluations {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&self, order: &Order) -> Option<Shown> {
         match order {
             Order::Intent(intent) if self.has(intent.symbol) && intent.side == Side::Buy => {
@@ -243,11 +244,7 @@ impl Evaluations {
             {
                 Some(Shown::Ended(*symbol, client_id.clone()))
             }
-            Order::Intent(_)
-            | Order::Changed { .. }
-            | Order::Granted { .. }
-            | Order::Filled { .. }
-            | Order::Compared { .. } => None,
+            _ => None,
         }
     }
 

@@ -344,6 +344,7 @@ impl Story {
 }
 
 /// The status of an order that an input shows, before the order manager processes the input.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
     match venue {
         Venue::Sent { attempts } => {
@@ -353,13 +354,7 @@ fn found(venue: &Venue, order: &ClientOrderId) -> Option<OrderStatus> {
         Venue::Refused { client_id, again, .. } => {
             (client_id == order && !again).then_some(OrderStatus::Rejected)
         }
-        Venue::Unanswered { .. }
-        | Venue::Absent { .. }
-        | Venue::Account { .. }
-        | Venue::PanicTraded { .. }
-        | Venue::Requested(_)
-        | Venue::Responded { .. }
-        | Venue::ExternalTraded(_) => None,
+        _ => None,
     }
 }
 
@@ -419,38 +414,38 @@ fn symbol_of(body: &Body) -> Option<Symbol> {
 }
 
 /// Whether a fact is about an order.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn mentions(body: &Body, id: &ClientOrderId) -> bool {
     match body {
-        Body::Venue(venue) => match venue {
-            Venue::Sent { attempts } => attempts.iter().any(|a| a.client_id == *id),
-            Venue::Reported(report) => report.client_id == *id,
+        Body::Venue(Venue::Sent { attempts }) => attempts.iter().any(|a| a.client_id == *id),
+        Body::Venue(Venue::Reported(report)) => report.client_id == *id,
+        Body::Venue(Venue::Account { open, .. }) => open.iter().any(|(open, _)| open == id),
+        Body::Venue(Venue::PanicTraded { trades, .. }) => {
+            trades.iter().any(|trade| trade.client_id == *id)
+        }
+        Body::Venue(Venue::Requested(request)) => request.of == *id,
+        Body::Venue(Venue::ExternalTraded(external)) => {
+            external.trades.iter().any(|trade| trade.client_id == *id)
+        }
+        Body::Decision(Decision::Approved { intent, .. }) | Body::Order(Order::Intent(intent)) => {
+            intent.client_id == *id
+        }
+        Body::Venue(
             Venue::Refused { client_id, .. }
             | Venue::Unanswered { client_id, .. }
-            | Venue::Absent { client_id, .. } => client_id == id,
-            Venue::Account { open, .. } => open.iter().any(|(open, _)| open == id),
-            Venue::PanicTraded { trades, .. } => trades.iter().any(|trade| trade.client_id == *id),
-            Venue::Requested(request) => request.of == *id,
-            Venue::Responded { of, .. } => of == id,
-            Venue::ExternalTraded(external) => {
-                external.trades.iter().any(|trade| trade.client_id == *id)
-            }
-        },
-        Body::Decision(Decision::Approved { intent, .. }) => intent.client_id == *id,
-        Body::Decision(
+            | Venue::Absent { client_id, .. }
+            | Venue::Responded { of: client_id, .. },
+        )
+        | Body::Decision(
             Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
-        ) => client_id == id,
-        Body::Order(order) => match order {
-            Order::Intent(intent) => intent.client_id == *id,
+        )
+        | Body::Order(
             Order::Granted { client_id, .. }
             | Order::Changed { client_id, .. }
-            | Order::Filled { client_id, .. } => client_id == id,
-            Order::Compared { conflicts, .. } => conflicts.iter().any(|c| c.about == id.0),
-        },
-        Body::Market(_)
-        | Body::Operator(_)
-        | Body::Analysis(_)
-        | Body::Decision(_)
-        | Body::Ledger(_) => false,
+            | Order::Filled { client_id, .. },
+        ) => client_id == id,
+        Body::Order(Order::Compared { conflicts, .. }) => conflicts.iter().any(|c| c.about == id.0),
+        _ => false,
     }
 }
 

@@ -160,6 +160,7 @@ impl FunnelFold {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn decided(&mut self, decision: &Decision) {
         match decision {
             Decision::Declined { signal, code, .. } if self.counts(signal.close_time) => {
@@ -196,15 +197,11 @@ impl FunnelFold {
                     Entry::Occupied(mut known) => known.get_mut().clone_from(refusal),
                 }
             }
-            Decision::Breaker { .. }
-            | Decision::Approved { .. }
-            | Decision::Declined { .. }
-            | Decision::Owed { .. }
-            | Decision::CancelIntent { .. }
-            | Decision::Guarded { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ordered(&mut self, order: &Order) {
         match order {
             Order::Intent(intent) if self.counts(intent.close_time) => {
@@ -233,7 +230,7 @@ impl FunnelFold {
                     order.fills += 1;
                 }
             }
-            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 

@@ -242,6 +242,7 @@ impl News {
         vec![(Topic::Restart, describe(&body, None))]
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, order: &Order, fact: &Fact<Body>) -> Vec<(Topic, String)> {
         match order {
             Order::Filled { fill, .. } => {
@@ -257,10 +258,11 @@ impl News {
                 };
                 if news { vec![(Topic::Unknown, describe(&fact.body, None))] } else { Vec::new() }
             }
-            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, ledger: &Ledger, fact: &Fact<Body>) -> Vec<(Topic, String)> {
         match ledger {
             Ledger::Equity { time, equity, adjusted, .. } => {
@@ -295,7 +297,7 @@ impl News {
                 if news { vec![(Topic::Conflict, describe(&fact.body, None))] } else { Vec::new() }
             }
             Ledger::Adjusted { .. } => vec![(Topic::Conflict, describe(&fact.body, None))],
-            Ledger::Position { .. } | Ledger::Lot { .. } => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

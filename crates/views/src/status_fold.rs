@@ -127,6 +127,7 @@ impl StatusFold {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn operator(&mut self, operator: &Operator) {
         match operator {
             Operator::Started { life, installation, epoch } => {
@@ -150,24 +151,10 @@ impl StatusFold {
                 let per_day = per_day.normalize();
                 self.view.live = Some(LiveView { account, per_order, per_day });
             }
-            Operator::Clock { .. }
-            | Operator::StageUpgraded { .. }
-            | Operator::StageJoined { .. }
-            | Operator::StageLeft { .. }
-            | Operator::Quarantined { .. }
-            | Operator::Released { .. }
-            | Operator::Switched { .. }
-            | Operator::Adopted { .. }
-            | Operator::SymbolWanted { .. }
-            | Operator::Restarted { .. }
-            | Operator::Health { .. }
-            | Operator::Manual { .. }
-            | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. }
-            | Operator::Tokens { .. } => {}
             Operator::Resolved { conflict, .. } => {
                 self.view.conflicts.retain(|c| c.id() != conflict.id());
             }
+            _ => {}
         }
     }
 
@@ -181,6 +168,7 @@ impl StatusFold {
 
     /// Takes in requests to the venue and its reports. They apply until the order manager appends
     /// the resulting facts.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn venue(&mut self, venue: &Venue, time: UtcMs) {
         match venue {
             Venue::Sent { attempts } => {
@@ -204,12 +192,7 @@ impl StatusFold {
                 let foreign = open.iter().filter(|(id, _)| !id.is_ours());
                 self.view.foreign_orders = foreign.count() as u64;
             }
-            Venue::Unanswered { .. }
-            | Venue::Absent { .. }
-            | Venue::PanicTraded { .. }
-            | Venue::Requested(_)
-            | Venue::Responded { .. }
-            | Venue::ExternalTraded(_) => {}
+            _ => {}
         }
     }
 
@@ -221,6 +204,7 @@ impl StatusFold {
         other.map(|(id, order)| (id.clone(), (order.at_rest(), order.sent))).collect()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, order: &Order) {
         match order {
             Order::Intent(intent) => {
@@ -242,7 +226,7 @@ impl StatusFold {
                 }
             }
             Order::Filled { .. } => self.view.fills += 1,
-            Order::Granted { .. } | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 
@@ -283,6 +267,7 @@ impl StatusFold {
         self.owed.insert(name, view);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
             Ledger::Position { symbol, realized_pnl, .. } => {
@@ -298,7 +283,7 @@ impl StatusFold {
                 self.view.conflicts.clone_from(conflicts);
                 self.view.foreign.clone_from(foreign);
             }
-            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+            _ => {}
         }
     }
 

@@ -441,22 +441,9 @@ impl State {
         Ok(())
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn append(&mut self, market: Market) -> Result<(), ActorProcessingErr> {
-        let time = match &market {
-            Market::Close { time, .. } => *time,
-            Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. }
-            | Market::Universe { .. } => self.world.now(),
-        };
+        let time = if let Market::Close { time, .. } = &market { *time } else { self.world.now() };
         self.world.chaos().point(Site::BeforeAppend, NAME);
         match &market {
             Market::Close { odd, .. } => {
@@ -467,16 +454,7 @@ impl State {
             Market::BarRefused { symbol, time, reason, claimed } => {
                 tracing::warn!(%symbol, time, reason, claimed, "a bar is refused");
             }
-            Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. }
-            | Market::Universe { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_) => {}
+            _ => {}
         }
         self.world.journal.append(&self.writer, time, vec![Body::Market(market)])?;
         self.world.chaos().point(Site::AfterAppend, NAME);

@@ -354,22 +354,9 @@ impl State {
         if before.is_some_and(|before| !same(&before, &facts)) {
             tracing::warn!("two symbol lists of the venue contradict each other");
         }
-        let away = facts.iter().any(|market| match market {
-            Market::Universe { listed, .. } => {
-                listed.iter().any(|row| row.venue != AtVenue::Trading)
-            }
-            Market::Close { .. }
-            | Market::LateBar { .. }
-            | Market::BarRefused { .. }
-            | Market::Sessions { .. }
-            | Market::DayBegins { .. }
-            | Market::Capabilities { .. }
-            | Market::CorporateAction(_)
-            | Market::Dominance(_)
-            | Market::Points(_)
-            | Market::HistoryLoaded { .. }
-            | Market::HistoryBars { .. }
-            | Market::Instruments { .. } => false,
+        let away = facts.iter().any(|market| {
+            matches!(market, Market::Universe { listed, .. }
+                if listed.iter().any(|row| row.venue != AtVenue::Trading))
         });
         self.append(facts)?;
         self.world.board.write_asked();

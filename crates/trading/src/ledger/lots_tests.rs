@@ -102,6 +102,7 @@ impl Books {
 }
 
 /// The adjustments, positions and lots of each symbol, as text.
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
 fn words(facts: &[Body]) -> Vec<String> {
     let word = |body: &Body| {
         let Body::Ledger(fact) = body else { return None };
@@ -113,7 +114,7 @@ fn words(facts: &[Body]) -> Vec<String> {
             LedgerFact::Lot { strategy, symbol, quantity, .. } => {
                 Some(format!("{strategy} {quantity} {symbol}"))
             }
-            LedgerFact::Equity { .. } | LedgerFact::Reconciled { .. } => None,
+            _ => None,
         }
     };
     facts.iter().filter_map(word).collect()

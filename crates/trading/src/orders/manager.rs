@@ -71,16 +71,17 @@ impl Manager {
     }
 
     /// Records a conflict for each event of this input that the transition table forbids.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn contradictions(&mut self, venue: &Venue) {
         let mut events: Vec<(&ClientOrderId, Event)> = Vec::new();
         match venue {
             Venue::Sent { attempts } => {
                 events.extend(attempts.iter().map(|sent| (&sent.client_id, Event::Sent)));
             }
-            Venue::Refused { client_id, attempt, .. } => {
-                if self.book.get(client_id).is_some_and(|order| order.is_current(*attempt)) {
-                    events.push((client_id, Event::Refused));
-                }
+            Venue::Refused { client_id, attempt, .. }
+                if self.book.get(client_id).is_some_and(|order| order.is_current(*attempt)) =>
+            {
+                events.push((client_id, Event::Refused));
             }
             Venue::Reported(report) => {
                 let order = self.book.get(&report.client_id);
@@ -88,13 +89,7 @@ impl Manager {
                 let event = known.and_then(Order::reported_event);
                 events.extend(event.map(|event| (&report.client_id, event)));
             }
-            Venue::Unanswered { .. }
-            | Venue::Absent { .. }
-            | Venue::Account { .. }
-            | Venue::PanicTraded { .. }
-            | Venue::Requested(_)
-            | Venue::Responded { .. }
-            | Venue::ExternalTraded(_) => {}
+            _ => {}
         }
         for (id, event) in events {
             let Some(order) = self.book.get(id) else { continue };
@@ -222,6 +217,7 @@ impl Manager {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn venue(&self, venue: &Venue, out: &mut Out<Body>) {
         match venue {
             Venue::Sent { attempts } => self.sent(attempts, out),
@@ -269,8 +265,8 @@ impl Manager {
             }
             Venue::PanicTraded { trades, .. } => self.panicked(trades, out),
             Venue::ExternalTraded(external) => self.book.adopt(&external.trades, out),
-            // Reports state the result for the order.
-            Venue::Requested(_) | Venue::Responded { .. } => {}
+            // Reports state the result of a cancel.
+            _ => {}
         }
         if self.book.fresh {
             let (life, conflicts) = (self.book.life, self.book.conflicts.clone());

@@ -105,20 +105,25 @@ fn run_on(manager: &mut Manager, inputs: &[Body]) -> String {
     words.join(" | ")
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "nothing else is expected")]
 fn short(body: &Body) -> String {
-    let Body::Order(fact) = body else { panic!("{body:?}") };
-    match fact {
-        OrderFact::Intent(_) => "Intent".to_owned(),
-        OrderFact::Granted { attempt, .. } => format!("Granted {attempt}"),
-        OrderFact::Changed { status, executed, .. } if executed.is_zero() => format!("{status:?}"),
-        OrderFact::Changed { status, executed, .. } => format!("{status:?} {executed}"),
-        OrderFact::Filled { k, fill, .. } => {
+    match body {
+        Body::Order(OrderFact::Intent(_)) => "Intent".to_owned(),
+        Body::Order(OrderFact::Granted { attempt, .. }) => format!("Granted {attempt}"),
+        Body::Order(OrderFact::Changed { status, executed, .. }) if executed.is_zero() => {
+            format!("{status:?}")
+        }
+        Body::Order(OrderFact::Changed { status, executed, .. }) => {
+            format!("{status:?} {executed}")
+        }
+        Body::Order(OrderFact::Filled { k, fill, .. }) => {
             format!("fill {k}={} x{}", fill.trade_id, fill.quantity)
         }
-        OrderFact::Compared { conflicts, .. } => {
+        Body::Order(OrderFact::Compared { conflicts, .. }) => {
             let words = conflicts.iter().map(|c| format!("{}: {} / {}", c.about, c.ours, c.theirs));
             format!("Compared [{}]", words.collect::<Vec<_>>().join("; "))
         }
+        _ => panic!("{body:?}"),
     }
 }
 

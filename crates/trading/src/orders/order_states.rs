@@ -104,7 +104,10 @@ impl OrderStates {
             Body::Market(Market::Close { time, .. }) => self.pass(*time),
             Body::Operator(operator) => self.operator(operator),
             Body::Venue(venue) => self.venue(venue),
-            Body::Order(about) => self.order_fact(fact.key, about),
+            Body::Order(about) => {
+                self.order_fact(fact.key, about);
+                self.filled(about);
+            }
             Body::Decision(
                 Decision::Withdrawn { client_id, .. } | Decision::CancelIntent { client_id, .. },
             ) => {
@@ -204,6 +207,7 @@ impl OrderStates {
         self.orders.get(id)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn operator(&mut self, operator: &Operator) {
         match operator {
             Operator::Started { life, epoch, .. } => {
@@ -217,26 +221,11 @@ impl OrderStates {
             }
             Operator::Clock { time } => self.pass(*time),
             Operator::Resolved { conflict, .. } => self.resolved(conflict),
-            Operator::LiveConfirmed { .. }
-            | Operator::ConfigApplied { .. }
-            | Operator::StageUpgraded { .. }
-            | Operator::StageJoined { .. }
-            | Operator::StageLeft { .. }
-            | Operator::Quarantined { .. }
-            | Operator::Released { .. }
-            | Operator::Branch { .. }
-            | Operator::Health { .. }
-            | Operator::Switched { .. }
-            | Operator::Adopted { .. }
-            | Operator::SymbolWanted { .. }
-            | Operator::Restarted { .. }
-            | Operator::Manual { .. }
-            | Operator::Signalled(_)
-            | Operator::RemoteCommand { .. }
-            | Operator::Tokens { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn venue(&mut self, venue: &Venue) {
         match venue {
             Venue::Sent { attempts } => attempts.iter().for_each(|sent| {
@@ -270,7 +259,7 @@ impl OrderStates {
                     last.refused = true;
                 }
             }
-            Venue::PanicTraded { .. } | Venue::ExternalTraded(_) => {}
+            _ => {}
         }
     }
 
@@ -370,6 +359,7 @@ impl OrderStates {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order_fact(&mut self, key: Key, fact: &OrderFact) {
         match fact {
             OrderFact::Intent(intent) => {
@@ -389,23 +379,22 @@ impl OrderStates {
                 order.venue_order_id.clone_from(venue_order_id);
                 self.settle(client_id);
             }
-            OrderFact::Filled { client_id, fill, .. } if client_id.is_panic() => {
-                self.panicked.book(client_id, &fill.trade_id);
-            }
-            OrderFact::Filled { client_id, strategy, symbol, fill, .. }
-                if is_adopted(client_id, strategy) =>
-            {
-                self.panicked.adopt(client_id, *symbol, fill, self.time);
-            }
-            OrderFact::Filled { client_id, k, fill, .. } => {
-                let Some(order) = self.orders.get_mut(client_id) else { return };
-                let known = Known { fill: fill.clone(), applied: true };
-                order.fills.insert(fill.trade_id.clone(), known);
-                order.applied = *k;
-                order.apply_fill(fill);
-                self.settle(client_id);
-            }
-            OrderFact::Compared { .. } => {}
+            _ => {}
+        }
+    }
+
+    fn filled(&mut self, fact: &OrderFact) {
+        let OrderFact::Filled { client_id, strategy, symbol, fill, k, .. } = fact else { return };
+        if client_id.is_panic() {
+            self.panicked.book(client_id, &fill.trade_id);
+        } else if is_adopted(client_id, strategy) {
+            self.panicked.adopt(client_id, *symbol, fill, self.time);
+        } else if let Some(order) = self.orders.get_mut(client_id) {
+            let known = Known { fill: fill.clone(), applied: true };
+            order.fills.insert(fill.trade_id.clone(), known);
+            order.applied = *k;
+            order.apply_fill(fill);
+            self.settle(client_id);
         }
     }
 
@@ -429,6 +418,7 @@ impl OrderStates {
     }
 
     /// Unpacks the orders that a fact names.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn unpack_named(&mut self, body: &Body) {
         match body {
             Body::Venue(venue) => match venue {
@@ -447,16 +437,13 @@ impl OrderStates {
                     }
                 }
                 // Cancels concern only living orders.
-                Venue::PanicTraded { .. }
-                | Venue::Requested(_)
-                | Venue::Responded { .. }
-                | Venue::ExternalTraded(_) => {}
+                _ => {}
             },
             Body::Order(fact) => match fact {
                 OrderFact::Granted { client_id, .. }
                 | OrderFact::Changed { client_id, .. }
                 | OrderFact::Filled { client_id, .. } => self.unpack(client_id),
-                OrderFact::Intent(_) | OrderFact::Compared { .. } => {}
+                _ => {}
             },
             Body::Operator(Operator::Resolved { conflict, .. }) => {
                 if let Some(id) = conflict.order() {

@@ -173,6 +173,7 @@ impl Breaker {
         self.trades.barred().chain(each).collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, order: &Order) {
         match order {
             Order::Changed { client_id, status, executed, .. } => {
@@ -222,10 +223,11 @@ impl Breaker {
                 let exit = (intent.symbol, intent.strategy.clone());
                 self.exits.insert(intent.client_id.clone(), exit);
             }
-            Order::Intent(_) | Order::Granted { .. } | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
             Ledger::Equity { time, equity, adjusted, .. } => {
@@ -241,7 +243,7 @@ impl Breaker {
                 let twins = conflicts.iter().filter(|c| c.dispute == Dispute::Twin);
                 self.twins = twins.count();
             }
-            Ledger::Position { .. } | Ledger::Adjusted { .. } => {}
+            _ => {}
         }
     }
 }

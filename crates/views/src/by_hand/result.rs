@@ -103,6 +103,7 @@ impl HandResult {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn decided(&mut self, decision: &Decision) {
         match decision {
             Decision::Declined { code, text, .. } => {
@@ -117,21 +118,24 @@ impl HandResult {
                 let exit = self.exits.entry((*symbol, strategy.clone())).or_default();
                 (exit.waits, exit.ended) = (refusal.clone(), ended.clone());
             }
+            // An exit also cancels the stop order of its lot.
             Decision::Withdrawn { client_id, strategy, symbol, side, .. }
-            | Decision::CancelIntent { client_id, strategy, symbol, side, .. } => {
-                // An exit also cancels the stop order of its lot.
-                let cancels = matches!(&self.request,
-                    Some(Request::Cancel { client_id: of, .. }) if of == client_id);
-                if cancels {
-                    self.order((client_id, strategy, *symbol, *side), None, None);
-                }
+            | Decision::CancelIntent { client_id, strategy, symbol, side, .. }
+                if self.cancels(client_id) =>
+            {
+                self.order((client_id, strategy, *symbol, *side), None, None);
             }
             Decision::Guarded { strategy, symbol, stop, target, .. } => {
                 let exits = ExitPrices { stop: *stop, target: *target };
                 self.guarded = Some(sold_at(strategy, *symbol, exits));
             }
-            Decision::Breaker { .. } => {}
+            _ => {}
         }
+    }
+
+    /// Whether the request is to cancel this order.
+    fn cancels(&self, client_id: &ClientOrderId) -> bool {
+        matches!(&self.request, Some(Request::Cancel { client_id: of, .. }) if of == client_id)
     }
 
     fn order(

@@ -219,6 +219,7 @@ impl HealthFold {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn decided(&mut self, decision: &Decision, time: UtcMs) {
         match decision {
             Decision::Declined { code, text, .. } => {
@@ -238,14 +239,11 @@ impl HealthFold {
                     Cancelling { symbol, side, since: time, attempts: 0, waits: false, last: None };
                 self.cancels.entry(client_id.clone()).or_insert(begun);
             }
-            Decision::Breaker { .. }
-            | Decision::Approved { .. }
-            | Decision::Owed { .. }
-            | Decision::Withdrawn { .. }
-            | Decision::Guarded { .. } => {}
+            _ => {}
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn order(&mut self, order: &Order, time: UtcMs) {
         match order {
             Order::Intent(intent) => {
@@ -274,7 +272,7 @@ impl HealthFold {
                 self.orders = Run::default();
                 self.unfilled.clear();
             }
-            Order::Granted { .. } | Order::Compared { .. } => {}
+            _ => {}
         }
     }
 
@@ -285,6 +283,7 @@ impl HealthFold {
         self.held = held.map(|symbol| (symbol, since(&symbol))).collect();
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, ledger: &Ledger, status: &StatusFold, time: UtcMs) {
         match ledger {
             Ledger::Position { .. } => self.holds(status, time),
@@ -293,7 +292,7 @@ impl HealthFold {
                 let ids = conflicts.iter().map(everwarm_domain::fact::Conflict::id);
                 self.conflicts = ids.map(|id| (id.clone(), since(&id))).collect();
             }
-            Ledger::Equity { .. } | Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+            _ => {}
         }
     }
 }

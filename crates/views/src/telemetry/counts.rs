@@ -213,6 +213,7 @@ impl Counts {
         *sum = sum.saturating_add(parts);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of facts mean nothing here")]
     fn ledger(&mut self, ledger: &Ledger) {
         match ledger {
             Ledger::Position { symbol, quantity, cost, cash, .. } => {
@@ -230,7 +231,7 @@ impl Counts {
                 self.peak = self.peak.max(equity.saturating_sub(*adjusted));
             }
             Ledger::Reconciled { cash, .. } => self.cash = *cash,
-            Ledger::Adjusted { .. } | Ledger::Lot { .. } => {}
+            _ => {}
         }
     }
 
