@@ -5,9 +5,9 @@
 mod by_others;
 mod samples;
 mod splits;
+mod switches;
 
 use super::by_hand::sold_at;
-use super::operations::enables;
 use super::stored_texts::shown;
 use everwarm_domain::fact::{
     Accept, Analysis, Body, BreakerLevel, Conflict, Decision, Dispute, Ledger, Listed, Market,
@@ -22,11 +22,11 @@ use everwarm_domain::order::{
     ReportSource, RequestKind, Response, Side,
 };
 use everwarm_domain::quarantine::Quarantine;
-use everwarm_domain::switch::{SafeStep, Switch};
 use everwarm_domain::time::{UtcMs, date_of};
 use everwarm_words::text::{amount, clock, count, instant, plain, rounded};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+pub use switches::{answered, switched};
 
 /// Maximum number of balances in a sentence: an account may hold dust of hundreds of assets.
 const BALANCES_SHOWN: usize = 8;
@@ -423,43 +423,6 @@ fn describe_operator(operator: &Operator) -> String {
         }
         Operator::RemoteCommand { via, who, text, .. } => format!("{who} sends by {via}: {text}"),
         Operator::Tokens { removed, added } => samples::tokens(removed, added),
-    }
-}
-
-/// The sentence of a switch.
-#[must_use]
-pub fn switched(switch: &Switch) -> String {
-    let may = |on: &bool| if *on { "is enabled" } else { "opens no more positions" };
-    match switch {
-        Switch::Halt => "an operator stops entries".to_owned(),
-        Switch::Resume => "an operator resumes trading".to_owned(),
-        Switch::NewPeak => "an operator resumes trading, with a new peak of the equity".to_owned(),
-        Switch::Flatten => "an operator closes all positions".to_owned(),
-        Switch::Safe(SafeStep::Collect) => "safe start: only data is collected".to_owned(),
-        Switch::Safe(SafeStep::Exits) => "safe start: only exits are allowed".to_owned(),
-        Switch::Safe(SafeStep::Trade) => "safe start ended: trading is allowed".to_owned(),
-        Switch::Strategy { name, on } => format!("{name} {}", may(on)),
-        Switch::Process { path, on: true } => format!("{path} is turned on"),
-        Switch::Process { path, on: false } => format!("{path} is turned off"),
-    }
-}
-
-/// The same as a response to the operator. A strategy that the configuration turned off stays off;
-/// the response includes that.
-#[must_use]
-pub fn answered(switch: &Switch, configured_off: &[String]) -> String {
-    match switch {
-        Switch::Strategy { name, on: true } if configured_off.contains(name) => format!(
-            "no operator has {name} off now, but the configuration has it off: {} = false",
-            enables(name)
-        ),
-        Switch::Strategy { .. }
-        | Switch::Halt
-        | Switch::Resume
-        | Switch::NewPeak
-        | Switch::Flatten
-        | Switch::Safe(_)
-        | Switch::Process { .. } => switched(switch),
     }
 }
 
