@@ -129,10 +129,9 @@ fn corporate_action() -> CorporateAction {
     CorporateAction { venue, symbol: symbol(), bar: i64::MIN, found }
 }
 
-fn markets() -> Vec<Market> {
-    let (symbol, timeframe, bars) = (symbol(), Timeframe::D1, vec![bar()]);
-    let rule = Instrument {
-        symbol,
+fn rule() -> Instrument {
+    Instrument {
+        symbol: symbol(),
         base: "B".into(),
         quote: "Q".into(),
         trading: false,
@@ -145,7 +144,11 @@ fn markets() -> Vec<Market> {
         min_notional: odd(),
         min_notional_for_market: true,
         venue: VenueId::default(),
-    };
+    }
+}
+
+fn markets() -> Vec<Market> {
+    let (symbol, timeframe, bars) = (symbol(), Timeframe::D1, vec![bar()]);
     vec![
         Market::close(i64::MAX, bars.clone(), vec![symbol]),
         Market::Close {
@@ -167,7 +170,7 @@ fn markets() -> Vec<Market> {
             plan: u64::MAX,
         },
         Market::HistoryBars { symbol, timeframe, bars, plan: u64::MAX },
-        Market::Instruments { rules: vec![rule] },
+        Market::Instruments { rules: vec![rule()] },
         Market::Sessions {
             venue: VenueId::default(),
             sessions: Sessions::new(
@@ -309,16 +312,11 @@ fn signal_of_a_program() -> ExternalSignal {
     }
 }
 
-fn operators() -> Vec<Operator> {
+/// What a process and its runtime append.
+fn of_processes() -> Vec<Operator> {
     let origins = vec![("a.b".to_owned(), "flag".to_owned())];
     vec![
         Operator::Started { life: u64::MAX, installation: "demo".into(), epoch: 3 },
-        Operator::LiveConfirmed {
-            account: "1".into(),
-            per_order: odd(),
-            per_day: Decimal::MAX,
-            venue: VenueId::default(),
-        },
         Operator::Clock { time: i64::MIN },
         Operator::ConfigApplied {
             generation: 7,
@@ -327,10 +325,6 @@ fn operators() -> Vec<Operator> {
             values: origins,
             source: "s".into(),
             retained: vec![Retained { id: "s".into(), settings: "{}".into(), kind: "k".into() }],
-        },
-        Operator::Switched {
-            switch: Switch::Strategy { name: "s".into(), on: false },
-            reason: "r".into(),
         },
         Operator::StageUpgraded { rank: u16::MAX, from: 1, to: 2 },
         Operator::StageJoined {
@@ -350,9 +344,27 @@ fn operators() -> Vec<Operator> {
             failures: 3,
             why: "w".into(),
         },
-        Operator::Released { quarantine: 4, retry: true },
         Operator::Branch { path: "root/ops".into(), down: Some("w".into()) },
         Operator::Health { problems: vec![(HealthCheck::Disk, "w".into())] },
+        Operator::Restarted {
+            actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
+        },
+    ]
+}
+
+fn operators() -> Vec<Operator> {
+    vec![
+        Operator::LiveConfirmed {
+            account: "1".into(),
+            per_order: odd(),
+            per_day: Decimal::MAX,
+            venue: VenueId::default(),
+        },
+        Operator::Switched {
+            switch: Switch::Strategy { name: "s".into(), on: false },
+            reason: "r".into(),
+        },
+        Operator::Released { quarantine: 4, retry: true },
         Operator::SymbolWanted { symbol: symbol(), wanted: true },
         Operator::RemoteCommand {
             via: "telegram".into(),
@@ -376,9 +388,6 @@ fn operators() -> Vec<Operator> {
         Operator::Manual { id: "é".into(), request: by_hand(), reason: "r".into() },
         Operator::Manual { id: "é".into(), request: prices_by_hand(), reason: "r".into() },
         Operator::Signalled(Box::new(signal_of_a_program())),
-        Operator::Restarted {
-            actors: vec![Restarts { actor: "feed".into(), reason: "panic".into(), times: 3 }],
-        },
     ]
 }
 
@@ -525,7 +534,7 @@ fn of_tokens() -> [Body; 2] {
 fn all() -> Vec<Body> {
     let markets = markets().into_iter().map(Body::Market);
     let venues = venues().into_iter().map(Body::Venue);
-    let operators = operators().into_iter().map(Body::Operator);
+    let operators = of_processes().into_iter().chain(operators()).map(Body::Operator);
     let orders = orders().into_iter().map(Body::Order);
     markets
         .chain(venues)
