@@ -111,7 +111,9 @@ fn a_sale_by_hand_is_refused_shown_and_resolved_for_good() {
     hand.order(&format!("symbol={symbol}&side=SELL&type=MARKET&quantity={quantity}"));
     let limit = "side=BUY&type=LIMIT&timeInForce=GTC&newClientOrderId=by-hand";
     let price = ask(&dir, &["bars", &symbol, "1m"])[0]["close"].as_str().unwrap().to_owned();
-    let price = (price.parse::<f64>().unwrap() * 0.8).floor();
+    // Whole, or in the steps of a price below 1.
+    let price = price.parse::<f64>().unwrap() * 0.8;
+    let price = if price < 1.0 { (price * 1e4).floor() / 1e4 } else { price.floor() };
     hand.order(&format!("symbol={symbol}&quantity={quantity}&price={price}&{limit}"));
 
     let daemon = start(&dir);

@@ -261,7 +261,7 @@ fn same_reports(one: &Path, other: &Path) {
 #[test]
 fn what_is_exported_wiped_and_imported_trades_on_with_the_same_books() {
     let folder = Folder::new("wiped");
-    let recordings = HOURS
+    let recordings = MINUTES
         .map(|minutes| made_recording(&folder.join(&format!("recording-{minutes}")), 3, minutes));
     let [first, second] = recordings.each_ref().map(|recording| until_end(recording));
     let (dir, kept) = (folder.join("data"), folder.join("kept"));
