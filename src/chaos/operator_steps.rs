@@ -33,12 +33,14 @@ use serde_json::Value;
 use std::io::Write;
 use std::sync::{Arc, PoisonError};
 
-/// All facts so far.
-fn facts(world: &World) -> Vec<(u64, Fact<Body>)> {
+/// All facts so far; none if the journal of a dying process cannot be read. Without them nobody
+/// knows whether a deed is done.
+fn facts(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
     let (mut all, mut from) = (Vec::new(), 0);
-    while let Ok(chunks) = world.journal.read(from, 512) {
+    loop {
+        let chunks = world.journal.read(from, 512).ok()?;
         if chunks.is_empty() {
-            break;
+            return Some(all);
         }
         for chunk in chunks {
             let rows = chunk.facts.iter().zip(chunk.first_row..);
@@ -46,7 +48,6 @@ fn facts(world: &World) -> Vec<(u64, Fact<Body>)> {
             from = from.max(chunk.last_row() + 1);
         }
     }
-    all
 }
 
 /// Waits until all consequences of the facts so far are done. Time may pass meanwhile, but no
@@ -123,7 +124,7 @@ fn pack(journal: &Journal<Body>, archive: &Archive, out: &mut dyn Write) -> Resu
 /// All facts so far; none before this life has compared the account. Until then it knows no
 /// conflict and no surplus.
 fn compared(world: &World) -> Option<Vec<(u64, Fact<Body>)>> {
-    let (all, now) = (facts(world), world.journal.life());
+    let (all, now) = (facts(world)?, world.journal.life());
     let compared = all.iter().any(|(_, fact)| match fact.body {
         Body::Ledger(Ledger::Reconciled { life, .. }) => life == now,
         Body::Market(_)
@@ -148,7 +149,7 @@ async fn balance(admin: &Admin, asset: &str) -> Option<Decimal> {
 
 /// The quote asset of the symbols.
 fn quote(world: &World) -> Option<String> {
-    let all = facts(world);
+    let all = facts(world)?;
     let mut rules = all.iter().filter_map(|(_, fact)| match &fact.body {
         Body::Market(Market::Instruments { rules }) => rules.first(),
         Body::Market(_)
@@ -191,7 +192,9 @@ const MINUTES: u32 = 4;
 /// Trades by hand, unless it was requested before.
 pub(super) async fn by_hand(act: Act<'_>, hand: ByHand, symbol: Symbol) -> bool {
     at_rest(act.world).await;
-    let (id, all) = (format!("script-{}", act.number), facts(act.world));
+    let (id, Some(all)) = (format!("script-{}", act.number), facts(act.world)) else {
+        return false;
+    };
     let requested = all.iter().any(|(_, fact)| {
         matches!(&fact.body, Body::Operator(Operator::Manual { id: of, .. }) if *of == id)
     });
@@ -342,7 +345,8 @@ pub(super) fn retries(world: &World) -> usize {
     let is_retry = |fact: &Fact<Body>| {
         matches!(fact.body, Body::Operator(Operator::Released { retry: true, .. }))
     };
-    facts(world).iter().filter(|(_, fact)| is_retry(fact)).count()
+    let all = facts(world).unwrap_or_default();
+    all.iter().filter(|(_, fact)| is_retry(fact)).count()
 }
 
 /// Releases the last quarantine: retries the input, or drops it. A stopped stage keeps everything
@@ -351,8 +355,9 @@ pub(super) async fn release(act: Act<'_>, retry: bool) -> bool {
     if !retry {
         at_rest(act.world).await;
     }
+    let Some(all) = facts(act.world) else { return false };
     let (mut quarantines, mut last) = (Quarantines::default(), None);
-    for (_, fact) in &facts(act.world) {
+    for (_, fact) in &all {
         quarantines.fold(fact);
         if let Body::Operator(Operator::Quarantined { .. }) = &fact.body {
             last = Some(fact.key.n);
