@@ -192,9 +192,8 @@ const MINUTES: u32 = 4;
 /// Trades by hand, unless it was requested before.
 pub(super) async fn by_hand(act: Act<'_>, hand: ByHand, symbol: Symbol) -> bool {
     at_rest(act.world).await;
-    let (id, Some(all)) = (format!("script-{}", act.number), facts(act.world)) else {
-        return false;
-    };
+    let Some(all) = facts(act.world) else { return false };
+    let id = format!("script-{}", act.number);
     let requested = all.iter().any(|(_, fact)| {
         matches!(&fact.body, Body::Operator(Operator::Manual { id: of, .. }) if *of == id)
     });
@@ -340,13 +339,13 @@ async fn place(
     world.venue.place(&intent, &attempt).await.is_ok()
 }
 
-/// How many retries of a quarantine the journal has.
-pub(super) fn retries(world: &World) -> usize {
+/// How many retries of a quarantine the journal has; none if it cannot be read.
+pub(super) fn retries(world: &World) -> Option<usize> {
     let is_retry = |fact: &Fact<Body>| {
         matches!(fact.body, Body::Operator(Operator::Released { retry: true, .. }))
     };
-    let all = facts(world).unwrap_or_default();
-    all.iter().filter(|(_, fact)| is_retry(fact)).count()
+    let all = facts(world)?;
+    Some(all.iter().filter(|(_, fact)| is_retry(fact)).count())
 }
 
 /// Releases the last quarantine: retries the input, or drops it. A stopped stage keeps everything

@@ -322,7 +322,8 @@ fn ill(done: &[(UtcMs, Deed)]) -> BTreeSet<&'static str> {
 fn is_repaired(world: &World, script: &Script, done: usize) -> bool {
     let is_retry = |(_, deed): &&(UtcMs, Deed)| *deed == Deed::Release(true);
     let before = script.iter().take(done).filter(is_retry).count();
-    script.get(done).as_ref().is_some_and(is_retry) && operator_steps::retries(world) > before
+    script.get(done).as_ref().is_some_and(is_retry)
+        && operator_steps::retries(world).is_some_and(|retries| retries > before)
 }
 
 /// Does the remaining deeds in this life; `progress` counts over all lives. A life begins with all
