@@ -18,6 +18,8 @@ use everwarm_views::status_fold::StatusFold;
 use everwarm_views::views::{SwitchRequest, SwitchedView, SwitchesView};
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// Streams that may be turned off, because their reports are also requested: all feeds, one feed,
 /// or the private stream.
@@ -25,6 +27,9 @@ const STREAMS: &str = "root/trading/feeds, root/trading/feeds/SOURCE and \
                        root/trading/gateways/VENUE/private";
 /// Everything below this path may be turned off too, except the actor that turns branches on again.
 const LOOKS: &str = "root/ops/";
+
+/// How long a switch waits until it is shown as in force. Only the next switch depends on it.
+const SHOWN: Duration = Duration::from_secs(2);
 
 /// Whether the actor at a path may be turned off.
 pub fn may_be_off(path: &str) -> bool {
@@ -88,9 +93,28 @@ pub fn live(
     }
     let switch = stored(&switch, &stands.switches);
     there(&switch, &stands.switches, places)?;
-    in_journal(&world.journal, |journal| {
+    let view = in_journal(&world.journal, |journal| {
         append(journal, (world.now(), by), (&switch, &reason), stands)
-    })
+    })?;
+    if view.changed {
+        wait_until_shown(world, &switch);
+    }
+    Ok(view)
+}
+
+/// Waits until a switch is shown as in force. The next one is compared with that, so a `halt` right
+/// after a `resume` would seem to change nothing.
+fn wait_until_shown(world: &World, switch: &Switch) {
+    // A new peak is no state that is shown.
+    if matches!(switch, Switch::NewPeak) {
+        return;
+    }
+    let mut config = world.board.config();
+    let is_shown = config.wait_for(|stands| !stands.switches.would_change(switch));
+    let shown = async { tokio::time::timeout(SHOWN, is_shown).await.is_ok_and(|end| end.is_ok()) };
+    if !Handle::current().block_on(shown) {
+        tracing::debug!("a switch is in the journal and not shown yet");
+    }
 }
 
 /// Refuses a strategy that is not configured, unless it was turned off before.
