@@ -1,8 +1,14 @@
 //! Commands from a Telegram chat: the real program against a local server that speaks the Bot API.
 
+mod answers;
+mod code;
+mod kills;
+
 use crate::kit::{BINARY, Folder, Process, ask, http_answer, http_request, run, wait_until};
 use everwarm_domain::fact::{Body, Operator};
+use everwarm_views::news::Topic;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
@@ -20,6 +26,8 @@ struct Held {
     updates: Vec<Value>,
     /// The texts that the daemon sent.
     texts: Vec<String>,
+    /// The chats that it sent them to.
+    chats: BTreeSet<String>,
     /// The largest offset of a request.
     confirmed: i64,
     last: i64,
@@ -53,11 +61,29 @@ impl Bot {
     fn say(&self, chat: i64, ago: i64, text: &str) -> i64 {
         let mut held = self.held();
         held.last += 1;
-        let (id, date) = (held.last, everwarm_runtime::clock::wall().utc() / 1000 - ago);
-        let from = json!({ "id": 7, "username": "ann" });
-        let message = json!({ "date": date, "chat": { "id": chat }, "from": from, "text": text });
-        held.updates.push(json!({ "update_id": id, "message": message }));
+        let id = held.last;
+        held.updates.push(update(id, chat, ago, text));
         id
+    }
+
+    /// Sends an update once more, before all others.
+    fn repeat(&self, id: i64, text: &str) {
+        let mut held = self.held();
+        held.updates.retain(|update| update["update_id"] != json!(id));
+        held.updates.insert(0, update(id, CHAT, 0, text));
+        held.texts.clear();
+    }
+
+    /// Requests a code of `flatten`: the command that uses it.
+    fn code(&self) -> String {
+        self.command("/flatten", "all positions");
+        self.offered()
+    }
+
+    /// The command with the code of the last response.
+    fn offered(&self) -> String {
+        let text = self.held().texts.join("\n");
+        text.lines().rfind(|line| line.starts_with("/flatten ")).unwrap().to_owned()
     }
 
     fn is_answered(&self, part: &str) -> bool {
@@ -73,6 +99,14 @@ impl Bot {
     }
 }
 
+/// A message in a chat, this many seconds ago.
+fn update(id: i64, chat: i64, ago: i64, text: &str) -> Value {
+    let date = everwarm_runtime::clock::wall().utc() / 1000 - ago;
+    let from = json!({ "id": 7, "username": "ann" });
+    let message = json!({ "date": date, "chat": { "id": chat }, "from": from, "text": text });
+    json!({ "update_id": id, "message": message })
+}
+
 fn serve(stream: TcpStream, all: &Mutex<Held>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
@@ -86,7 +120,7 @@ fn serve(stream: TcpStream, all: &Mutex<Held>) {
                 bot.updates.retain(|update| update["update_id"].as_i64() >= Some(offset));
                 json!(bot.updates)
             } else if head.starts_with(&format!("POST /bot{TOKEN}/sendMessage ")) {
-                assert_eq!(body["chat_id"], json!(CHAT.to_string()));
+                bot.chats.insert(body["chat_id"].to_string());
                 bot.texts.push(body["text"].as_str().unwrap().to_owned());
                 json!({})
             } else {
@@ -101,7 +135,13 @@ fn serve(stream: TcpStream, all: &Mutex<Held>) {
 }
 
 fn daemon(dir: &Path, bot: &Bot) -> Process {
-    let mut command = Command::new(BINARY);
+    started(Command::new(BINARY), dir, bot)
+}
+
+/// Runs a command that becomes the daemon, and waits until it responds.
+fn started(mut command: Command, dir: &Path, bot: &Bot) -> Process {
+    // Other messages to the chat are another test's.
+    let all = Topic::ALL.map(Topic::name).join(", ");
     let (api, chat) = (format!("http://{}", bot.at), CHAT.to_string());
     command.envs([
         ("EVERWARM_MESSAGES__TELEGRAM_API", api.as_str()),
@@ -109,10 +149,23 @@ fn daemon(dir: &Path, bot: &Bot) -> Process {
         ("BOT", TOKEN),
         ("EVERWARM_MESSAGES__TELEGRAM_CHAT", &chat),
         ("EVERWARM_MESSAGES__TELEGRAM_COMMANDS", "true"),
-        // Other messages to the chat are another test's.
-        ("EVERWARM_MESSAGES__EVERY_S", "3600"),
+        ("EVERWARM_MESSAGES__LEAVE_OUT", &all),
     ]);
-    Process::of(command, dir, &["run", "--pace", "240x", "--symbols", "4"])
+    let process = Process::of(command, dir, &["run", "--pace", "240x", "--symbols", "4"]);
+    process.answers();
+    process
+}
+
+/// Waits until it has traded.
+fn wait_for_fills(dir: &Path) {
+    wait_until("it trades", || ask(dir, &["status"])["fills"].as_u64() > Some(0));
+}
+
+/// Asks it to end, and waits for that.
+fn stop(process: Process) {
+    process.signal("-INT");
+    let (status, _, err) = process.end();
+    assert_eq!(status.code(), Some(0), "{err}");
 }
 
 /// The commands that are facts, and the switches, each with its reason.
@@ -143,11 +196,10 @@ fn a_chat_asks_and_commands_and_each_message_acts_once() {
     let dir = folder.join("data");
     let bot = Bot::begin();
     let process = daemon(&dir, &bot);
-    process.answers();
     let halted = || ask(&dir, &["status"])["breaker"] != json!("normal");
 
     // Questions.
-    wait_until("it trades", || ask(&dir, &["status"])["fills"].as_u64() > Some(0));
+    wait_for_fills(&dir);
     bot.command("/status", "equity");
     bot.command("/profit", "realised");
     bot.command("/orders", "symbol");
@@ -174,26 +226,15 @@ fn a_chat_asks_and_commands_and_each_message_acts_once() {
     // An operator resumes; then the process dies, and the update comes once more.
     assert_eq!(run(&dir, &["resume", "--reason", "over", "--yes"]).0, Some(0));
     process.kill();
-    let from = json!({ "id": 7, "username": "ann" });
-    let date = everwarm_runtime::clock::wall().utc() / 1000;
-    let message =
-        json!({ "date": date, "chat": { "id": CHAT }, "from": from, "text": "/halt a storm" });
-    {
-        let mut held = bot.held();
-        held.updates.insert(0, json!({ "update_id": halt, "message": message }));
-        held.texts.clear();
-    }
+    bot.repeat(halt, "/halt a storm");
     let process = daemon(&dir, &bot);
-    process.answers();
     wait_until("it is not done again", || bot.is_answered("done before"));
     assert!(!halted());
 
     // A flatten needs the code of its answer.
     bot.command("/flatten", "all positions");
     bot.command("/flatten wrong", "not the code");
-    bot.command("/flatten", "all positions");
-    let text = bot.held().texts.join("\n");
-    let code = text.lines().find(|line| line.starts_with("/flatten ")).unwrap().to_owned();
+    let code = bot.code();
     bot.command(&code, "closes all positions");
     // What is too little to sell stays.
     wait_until("all is sold", || ask(&dir, &["status"])["positions"] == json!(0));
@@ -217,7 +258,6 @@ fn a_kill_between_the_message_and_its_effect_neither_loses_nor_doubles_it() {
     let mut wanted = Vec::new();
     for round in 0..4 {
         let process = daemon(&dir, &bot);
-        process.answers();
         let text = if round % 2 == 0 { "/halt" } else { "/resume" };
         let id = bot.say(CHAT, 0, &format!("{text} round {round}"));
         wanted.push((id, format!("round {round}")));
@@ -231,10 +271,8 @@ fn a_kill_between_the_message_and_its_effect_neither_loses_nor_doubles_it() {
         process.kill();
     }
     let process = daemon(&dir, &bot);
-    process.answers();
     bot.command("/status", "equity");
-    process.signal("-INT");
-    assert_eq!(process.end().0.code(), Some(0));
+    stop(process);
     let (commands, switches) = appended(&dir);
     for (id, reason) in wanted {
         assert_eq!(commands.iter().filter(|update| **update == id).count(), 1, "{commands:?}");

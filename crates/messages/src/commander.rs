@@ -4,8 +4,11 @@
 //!    request names a larger number.
 //! 2. A command that changes something is an input of the journal, with the number of its update
 //!    and in one commit with the change. So a repeated update acts once, however the daemon ends.
-//! 3. Messages of other chats get no response. They are counted.
+//! 3. The code of `flatten` is durable before the chat gets it. So a typed code is valid after a
+//!    restart, too. A wrong guess ends it, and so does the fact of the command.
+//! 4. Messages of other chats get no response. They are counted.
 
+use super::code::{Code, expired, wrong};
 use super::commands::{Act, Ask, ChatMessage, Command, HELP, Update, command, updates};
 use super::courier::{Deliveries, back_off};
 use super::outbox::{Outbox, put};
@@ -14,6 +17,7 @@ use everwarm_domain::fact::{Body, Operator};
 use everwarm_domain::secret::Secret;
 use everwarm_edge::task::guarded;
 use everwarm_edge::world::World;
+use everwarm_runtime::chaos::Site;
 use everwarm_runtime::clock;
 use everwarm_runtime::clock::wall;
 use everwarm_runtime::store::archive::ArchiveError;
@@ -48,8 +52,6 @@ const MOST: u32 = 10;
 const CHARACTERS: usize = 3_800;
 /// Age up to which a command may change something. An older one waited while the daemon was down.
 const AGE: i64 = 300;
-/// How long a code of `flatten` is valid.
-const CODE: Duration = Duration::from_mins(1);
 /// Rows after which the position in the journal is saved again.
 const KEEP_ROWS: u64 = 100_000;
 /// Updates that are remembered. Telegram repeats only those that were not confirmed. Their numbers
@@ -135,10 +137,17 @@ struct Position {
     row: u64,
     /// The newest updates that are facts up to there, oldest first.
     updates: VecDeque<i64>,
+    /// The code of `flatten` that was sent last and is not used up.
+    #[serde(default)]
+    code: Option<Code>,
 }
 
 impl Position {
-    fn add(&mut self, update: i64) {
+    /// Adds a command that is a fact, by the number and the text of its update.
+    fn add(&mut self, update: i64, text: &str) {
+        if let Some(Command::FlattenBy(_)) = command(text) {
+            self.code = None;
+        }
         if self.updates.len() >= RECENT {
             self.updates.pop_front();
         }
@@ -167,8 +176,6 @@ pub struct State {
     known: Option<Position>,
     /// The number behind the last update, to confirm it; none: all are confirmed.
     next: Option<i64>,
-    /// The code of `flatten` and the end of its validity.
-    code: Option<(String, Instant)>,
     polled: Instant,
     failures: u32,
     poll: Option<JoinHandle<()>>,
@@ -194,9 +201,9 @@ impl Actor for Commander {
     ) -> Result<State, ActorProcessingErr> {
         let client = client(&chat.base)?;
         me.send_message(CommanderMsg::Poll)?;
-        let (known, next, code, poll) = (None, None, None, None);
+        let (known, next, poll) = (None, None, None);
         let polled = clock::now();
-        Ok(State { world, chat, client, known, next, code, polled, failures: 0, poll })
+        Ok(State { world, chat, client, known, next, polled, failures: 0, poll })
     }
 
     async fn handle(
@@ -246,7 +253,7 @@ impl State {
             Some(known) if last_row >= known.row + KEEP_ROWS => {
                 known.row = last_row;
                 let known = known.clone();
-                self.save(known).await?;
+                self.save(known, false).await?;
             }
             Some(_) => {}
         }
@@ -303,10 +310,11 @@ impl State {
                 }
                 for chunk in chunks {
                     for (fact, row) in chunk.facts.iter().zip(chunk.first_row..) {
-                        if let Body::Operator(Operator::RemoteCommand { update, .. }) = &fact.body
+                        if let Body::Operator(Operator::RemoteCommand { update, text, .. }) =
+                            &fact.body
                             && row > known.row
                         {
-                            known.add(*update);
+                            known.add(*update, text);
                         }
                     }
                     known.row = known.row.max(chunk.last_row());
@@ -315,17 +323,17 @@ impl State {
             Ok::<_, String>(known)
         });
         let known = read.await??;
-        self.save(known.clone()).await?;
+        self.save(known.clone(), false).await?;
         Ok(known)
     }
 
-    async fn save(&self, known: Position) -> Result<(), ActorProcessingErr> {
+    /// Without a code, a save need not be durable: what is lost is read again.
+    async fn save(&self, known: Position, durable: bool) -> Result<(), ActorProcessingErr> {
         let world = self.world.clone();
         let pen = world.pens.take(NAME).await;
         let work = tokio::task::spawn_blocking(move || {
             let _until_done = pen;
-            // Not durable: what is lost is read again.
-            let saved = world.archive.commit(&[put(NAME, &known)], false);
+            let saved = world.archive.commit(&[put(NAME, &known)], durable);
             saved.map_err(|e| world.history_failed(e.into()))
         });
         Ok(work.await??)
@@ -338,6 +346,7 @@ impl State {
             return Ok(());
         }
         let Some(command) = command(&message.text) else { return Ok(()) };
+        self.world.chaos().point(Site::AfterReceive, NAME);
         let (result, text) = match command {
             Command::Help => (Outcome::Answered, HELP.to_owned()),
             Command::Wrong(why) => (Outcome::Refused, format!("{why}.\n{HELP}")),
@@ -349,37 +358,75 @@ impl State {
                 return Ok(());
             }
             Command::Act(act, reason) => self.act(id, &message, act, &reason).await?,
-            Command::Flatten => self.new_code(),
-            Command::FlattenBy(code) => {
-                let valid = self
-                    .code
-                    .take()
-                    .is_some_and(|(wanted, until)| wanted == code && clock::now() < until);
-                if valid || self.is_done(id) {
-                    self.act(id, &message, Act::Flatten, "typed code").await?
-                } else {
-                    let text = "that is not the code, or it has expired: send /flatten";
-                    (Outcome::Refused, text.to_owned())
-                }
-            }
+            Command::Flatten => self.send_code(id, message.date).await?,
+            Command::FlattenBy(typed) => self.flatten(id, &message, &typed).await?,
         };
         self.chat.counts.add(result);
         self.respond(&text, false);
         Ok(())
     }
 
-    fn new_code(&mut self) -> (Outcome, String) {
-        match self.chat.desk.code() {
-            Ok(code) => {
-                let text = format!(
-                    "This stops entries and sells all positions. Within {} s send\n/flatten {code}",
-                    CODE.as_secs()
-                );
-                self.code = Some((code, clock::now() + CODE));
-                (Outcome::Answered, text)
-            }
-            Err(why) => (Outcome::Refused, why),
+    /// The code for a request of `flatten`. A repeated request gets the same code, because the chat
+    /// may have typed it already.
+    async fn send_code(
+        &mut self,
+        id: i64,
+        date: i64,
+    ) -> Result<(Outcome, String), ActorProcessingErr> {
+        let now = wall().utc() / 1000;
+        let before = self.known.as_ref().and_then(|known| known.code.clone());
+        let code = if let Some(code) = before.filter(|code| code.is_for(id)) {
+            code
+        } else {
+            let text = match self.chat.desk.code() {
+                Ok(text) => text,
+                Err(why) => return Ok((Outcome::Refused, why)),
+            };
+            let code = Code::new(text, (id, date), now);
+            self.keep_code(Some(code.clone())).await?;
+            code
+        };
+        let Some(left) = code.left(now) else { return Ok((Outcome::Refused, expired())) };
+        let text = format!(
+            "This stops entries and sells all positions. Within {left} s send\n/flatten {}",
+            code.text()
+        );
+        Ok((Outcome::Answered, text))
+    }
+
+    /// Makes a code, or its absence, durable with the position.
+    async fn keep_code(&mut self, code: Option<Code>) -> Result<(), ActorProcessingErr> {
+        // Facts after the position end the code, so the position includes all earlier ones.
+        let last_row = self.world.journal.last_row();
+        let is_durable = self.world.journal.durable(last_row).await;
+        let known = self.known.get_or_insert_default();
+        known.code = code;
+        if !is_durable {
+            // The journal has ended, and the process ends.
+            return Ok(());
         }
+        known.row = last_row;
+        let known = known.clone();
+        self.save(known, true).await
+    }
+
+    /// The second half of `flatten`.
+    async fn flatten(
+        &mut self,
+        id: i64,
+        message: &ChatMessage,
+        typed: &str,
+    ) -> Result<(Outcome, String), ActorProcessingErr> {
+        if self.is_done(id) {
+            return self.act(id, message, Act::Flatten, typed).await;
+        }
+        let code = self.known.as_ref().and_then(|known| known.code.as_ref());
+        let Some(code) = code else { return Ok((Outcome::Refused, wrong())) };
+        if let Err(why) = code.check(typed, message.date) {
+            self.keep_code(None).await?;
+            return Ok((Outcome::Refused, why));
+        }
+        self.act(id, message, Act::Flatten, "typed code").await
     }
 
     /// Whether an update is a fact already.
@@ -397,7 +444,7 @@ impl State {
         if self.is_done(id) {
             return Ok((Outcome::Done, format!("done before: {}", message.text)));
         }
-        let age = wall().utc() / 1000 - message.date;
+        let age = (wall().utc() / 1000).saturating_sub(message.date);
         if age > AGE {
             let text = format!(
                 "not done: {} is {} min old. Send it again if you still want it",
@@ -410,14 +457,18 @@ impl State {
         let reason = format!("{VIA} {who}: {reason}");
         let by = Operator::RemoteCommand { via: VIA.to_owned(), update: id, who, text };
         let (desk, pen) = (Arc::clone(&self.chat.desk), self.world.pens.take(NAME).await);
+        let world = self.world.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _until_done = pen;
-            desk.act(act, &reason, by)
+            world.chaos().point(Site::BeforeAppend, NAME);
+            let done = desk.act(act, &reason, by);
+            world.chaos().point(Site::AfterAppend, NAME);
+            done
         });
         match done.await? {
-            Ok(text) => {
-                self.known.get_or_insert_default().add(id);
-                Ok((Outcome::Done, text))
+            Ok(result) => {
+                self.known.get_or_insert_default().add(id, &message.text);
+                Ok((Outcome::Done, result))
             }
             Err(why) => Ok((Outcome::Refused, format!("not done: {why}"))),
         }

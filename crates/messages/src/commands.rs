@@ -60,7 +60,7 @@ pub enum Ask {
     Positions,
     /// The profit of the day.
     Profit,
-    /// The open orders.
+    /// The newest orders.
     Orders,
     /// Why there was no order for a symbol.
     WhyNot(Symbol),
@@ -78,7 +78,7 @@ pub enum Act {
 }
 
 /// The list of commands.
-pub const HELP: &str = "/status\n/positions\n/profit: of this day\n/orders: the open ones\n\
+pub const HELP: &str = "/status\n/positions\n/profit: of this day\n/orders: the newest 20\n\
                         /why SYMBOL: why there was no order\n/halt REASON: no entries\n\
                         /resume REASON: end a halt or a flatten\n\
                         /flatten: sell all positions, after a code";
@@ -109,7 +109,8 @@ fn message(body: &Value) -> Option<ChatMessage> {
         (None, None) => "somebody".to_owned(),
     };
     let who = fit(&clean(&who), WHO);
-    let text = fit(&clean(body["text"].as_str()?), TEXT);
+    // A photo has no text. From another chat, it counts like a text.
+    let text = fit(&clean(body["text"].as_str().unwrap_or_default()), TEXT);
     Some(ChatMessage { chat, who, date, text })
 }
 
@@ -177,14 +178,18 @@ mod tests {
             json!({ "update_id": id, "message": { "date": 7, "chat": { "id": -100 },
                     "from": { "id": 5, "username": "ann\u{202e}\n" }, "text": text } })
         };
-        let rows = json!([of(9, &format!("/halt {long}")), of(8, "hello"), { "update_id": 10 }]);
+        let photo = json!({ "update_id": 11, "message": { "date": 7, "chat": { "id": 3 } } });
+        let rows = [of(9, &format!("/halt {long}")), of(8, "hello"), json!({ "update_id": 10 })];
+        let rows = [&rows[..], &[photo]].concat();
         let all = updates(&json!({ "ok": true, "result": rows })).unwrap();
-        assert_eq!(all.iter().map(|update| update.id).collect::<Vec<_>>(), [8, 9, 10]);
+        assert_eq!(all.iter().map(|update| update.id).collect::<Vec<_>>(), [8, 9, 10, 11]);
         let message = all[1].message.clone().unwrap();
         assert_eq!((message.chat.as_str(), message.date), ("-100", 7));
         assert!(message.text.chars().count() <= TEXT && message.who.starts_with("ann"));
         assert!(!message.who.contains('\n'));
         assert_eq!(all[2].message, None);
+        let photo = all[3].message.clone().unwrap();
+        assert_eq!((photo.chat.as_str(), photo.text.as_str()), ("3", ""));
         for wrong in [json!({}), json!({ "ok": false }), json!({ "ok": true, "result": [{}] })] {
             updates(&wrong).unwrap_err();
         }

@@ -11,6 +11,7 @@
 //!    journal, and each outbox holds one message at most ([`courier`]).
 //! 5. One chat may also send commands, if that is configured ([`commander`]). A command acts once.
 
+mod code;
 pub mod commander;
 pub mod commands;
 pub mod courier;
