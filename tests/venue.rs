@@ -13,6 +13,7 @@ mod silent_stream;
 mod splits;
 mod stocks;
 mod stocks_at_night;
+mod stocks_kept;
 
 use crate::kit::{BINARY, Folder};
 use everwarm_adapters::binance::{ApiKey, BinanceClient, Config};

@@ -154,7 +154,7 @@ pub fn ready(dir: &Path) {
     wait_until("it is ready", || ask(dir, &["status"])["ready"] == true);
 }
 
-const FAST: &str = "[strategy.sma_cross]\nfast = 3\nslow = 6\n";
+pub const FAST: &str = "[strategy.sma_cross]\nfast = 3\nslow = 6\n";
 
 #[tokio::test]
 async fn stocks_are_traded_over_kills_and_no_order_is_sent_twice() {

@@ -7,7 +7,7 @@ use everwarm_domain::id::Symbol;
 use everwarm_domain::order::{OrderReport, Side};
 use everwarm_domain::time::{DAY, MINUTE, UtcMs};
 use everwarm_sim::market::stocks;
-use everwarm_sim::{InitialBooks, Pace, Protocol, SimHandle, SimOptions, start};
+use everwarm_sim::{InitialBooks, Pace, Protocol, SimHandle, SimOptions};
 use everwarm_venue::simulated::Admin;
 use serde_json::Value;
 use std::path::Path;
@@ -23,50 +23,59 @@ const MORNING: UtcMs = START - 331 * MINUTE + DAY;
 const FACTOR: u32 = 60;
 
 /// An exchange in this process, whose time can jump.
-struct Exchange {
-    at: Place,
+pub struct Exchange {
+    pub at: Place,
+    start: UtcMs,
     running: Option<SimHandle>,
-    on: Runtime,
+    pub on: Runtime,
 }
 
 impl Exchange {
-    fn begin(name: &str) -> Exchange {
+    /// One whose market begins at this time, and whose time passes so many times faster.
+    pub fn begin(name: &str, (start, factor): (UtcMs, u32)) -> Exchange {
         let (folder, on) = (Folder::new(name), runtime(2));
-        let running = Exchange::open(&on, &folder, 0, Pace::Times(FACTOR));
-        let at = Place::new(folder, running.addr.port(), FACTOR);
-        Exchange { at, running: Some(running), on }
+        let running = Exchange::open(&on, (&folder, start), 0, Pace::Times(factor));
+        let at = Place::new(folder, running.addr.port(), factor);
+        Exchange { at, start, running: Some(running), on }
     }
 
-    fn open(on: &Runtime, folder: &Folder, port: u16, pace: Pace) -> SimHandle {
+    fn open(on: &Runtime, (folder, start): (&Folder, UtcMs), port: u16, pace: Pace) -> SimHandle {
         let names = SYMBOLS.map(|name| Symbol::named(name).unwrap());
         let options = SimOptions {
             data_dir: folder.join("books"),
             port,
             pace,
-            market: stocks::market(5, &names, START).unwrap(),
+            market: stocks::market(5, &names, start).unwrap(),
             setup: InitialBooks { protocol: Protocol::Alpaca, ..InitialBooks::default() },
             idle_exit: None,
         };
-        on.block_on(start(options)).unwrap()
+        on.block_on(everwarm_sim::start(options)).unwrap()
     }
 
     fn reopen(&mut self, pace: Pace) -> &SimHandle {
         let before = self.running.take().unwrap();
         self.on.block_on(before.stop()).unwrap();
-        let there = Exchange::open(&self.on, &self.at.folder, self.at.port, pace);
+        let at = (&self.at.folder, self.start);
+        let there = Exchange::open(&self.on, at, self.at.port, pace);
         self.running.insert(there)
     }
 
     /// Jumps to a time, from which on it passes again.
     fn jump(&mut self, to: UtcMs) {
-        let there = self.reopen(Pace::Lockstep);
-        let admin = Admin::new(&format!("http://{}", there.addr), &there.token).unwrap();
-        let standing = self.on.block_on(admin.advance(to, to)).unwrap();
+        self.reopen(Pace::Lockstep);
+        let standing = self.on.block_on(self.admin().advance(to, to)).unwrap();
         assert_eq!(standing.now, to);
-        self.reopen(Pace::Times(FACTOR));
+        self.reopen(Pace::Times(self.at.factor));
     }
 
-    fn open_orders(&self) -> Vec<OrderReport> {
+    /// What steers it.
+    pub fn admin(&self) -> Admin {
+        let there = self.running.as_ref().unwrap();
+        Admin::new(&format!("http://{}", there.addr), &there.token).unwrap()
+    }
+
+    /// The open orders of the account.
+    pub fn open_orders(&self) -> Vec<OrderReport> {
         self.on.block_on(open_orders(&self.at.venue()))
     }
 }
@@ -77,7 +86,7 @@ fn panic(dir: &Path, config: &Path) -> (Option<i32>, String, String) {
 }
 
 /// Buys ten shares by hand and waits for their stop.
-fn buy(there: &Exchange, dir: &Path) {
+pub fn buy(there: &Exchange, dir: &Path) {
     let buy = ["order", "buy", "AAPL", "--quantity", "10", "--reason", "a test", "--yes"];
     wait_until("the order is taken", || {
         let (code, out, err) = run(dir, &buy);
@@ -90,7 +99,7 @@ fn buy(there: &Exchange, dir: &Path) {
 
 #[test]
 fn panic_at_night_sells_at_the_opening_once_and_nothing_is_bought_meanwhile() {
-    let mut there = Exchange::begin("night");
+    let mut there = Exchange::begin("night", (START, FACTOR));
     let (dir, config) = (there.at.folder.join("data"), there.at.configured("night.toml", IDLE));
     let evening = daemon(&dir, &config);
     ready(&dir);
