@@ -11,6 +11,7 @@ mod panic;
 mod remote;
 mod silent_stream;
 mod splits;
+mod stock_faults;
 mod stocks;
 mod stocks_at_night;
 mod stocks_kept;

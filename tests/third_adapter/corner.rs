@@ -127,6 +127,7 @@ impl Wheel for Corner {
             factor: 0,
             bars_at_once: 0,
             over_limits: 0,
+            rejected_keys: 0,
             traded,
         })))
     }

@@ -43,6 +43,9 @@ pub struct Standing {
     /// Number of requests rejected because of limits.
     #[serde(default)]
     pub over_limits: u64,
+    /// Number of requests and log-ons rejected because of their keys. Only stocks count them.
+    #[serde(default)]
+    pub rejected_keys: u64,
 }
 
 fn always() -> bool {
@@ -198,6 +201,15 @@ impl Admin {
     pub async fn delay(&self, ms: u32) -> Result<(), VenueError> {
         let body = format!(r#"{{"ms":{ms}}}"#);
         self.ask::<serde::de::IgnoredAny>(Method::Post, "delay", body).await.map(drop)
+    }
+
+    /// Revokes the keys of the account, or accepts them again. Only at an exchange of stocks.
+    ///
+    /// # Errors
+    /// It does not respond, or has another protocol. Repeating it is harmless.
+    pub async fn revoke_keys(&self, revoked: bool) -> Result<(), VenueError> {
+        let body = format!(r#"{{"revoked":{revoked}}}"#);
+        self.ask::<serde::de::IgnoredAny>(Method::Post, "keys", body).await.map(drop)
     }
 
     /// Requests a stop.

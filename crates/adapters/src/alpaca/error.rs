@@ -52,10 +52,24 @@ pub fn of_answer(kind: Kind, status: u16, wait_ms: Option<u64>, body: &[u8]) -> 
     let Ok(ErrorBody { code, message }) = serde_json::from_slice(body) else {
         let text = String::from_utf8_lossy(&body[..body.len().min(WORDS_MAX)]);
         let class = classify(kind, status, wait_ms, 0, "");
-        return VenueError::new(class, 0, clean(&format!("HTTP {status}: {text}")));
+        let text = clean(&format!("HTTP {status}: {text}"));
+        return VenueError::new(class, 0, with_advice(status, 0, text));
     };
     let class = classify(kind, status, wait_ms, code, &message);
-    VenueError::new(class, code, message.chars().take(WORDS_MAX).collect())
+    let text = message.chars().take(WORDS_MAX).collect();
+    VenueError::new(class, code, with_advice(status, code, text))
+}
+
+/// The text, with what to check if the venue does not accept the key.
+fn with_advice(status: u16, code: i32, text: String) -> String {
+    if !(status == 401 || (status == 403 && code != FORBIDDEN)) {
+        return text;
+    }
+    let text = text.trim_end_matches('.');
+    format!(
+        "{text}. The key is wrong, revoked or of another environment: check venue.key and \
+         venue.secret"
+    )
 }
 
 /// The class of a failure without a clear response.
@@ -99,6 +113,9 @@ fn classify(kind: Kind, status: u16, wait_ms: Option<u64>, code: i32, message: &
 fn forbidden(text: &str) -> ErrorClass {
     if text.contains("insufficient") {
         ErrorClass::Funds
+    } else if text.contains("halted") {
+        // The rules of the symbol are requested again. They show whether it is traded.
+        ErrorClass::Rules
     } else if text.contains("account") {
         ErrorClass::Halt
     } else {
@@ -132,6 +149,7 @@ mod tests {
             (Kind::Place, 403, forbidden("insufficient buying power"), Funds),
             (Kind::Place, 403, forbidden(qty), Funds),
             (Kind::Place, 403, forbidden(wash), no),
+            (Kind::Place, 403, forbidden("trading of AAPL is halted"), Rules),
             (Kind::Place, 403, forbidden("account not eligible to trade"), Halt),
             (Kind::Place, 403, text(r#"{"message":"forbidden."}"#), Halt),
             (Kind::Place, 401, body(40_110_000, "request is not authorized"), Halt),
@@ -152,6 +170,20 @@ mod tests {
         assert_eq!(limited(None), ErrorClass::RateLimited { retry_after_ms: WAIT });
         let most = ErrorClass::RateLimited { retry_after_ms: DOUBT.unsigned_abs() };
         assert_eq!(limited(Some(u64::MAX)), most, "a long wait is not believed");
+    }
+
+    #[test]
+    fn a_rejected_key_says_what_to_check() {
+        let text = |status, body: &str| of_answer(Kind::Read, status, None, body.as_bytes()).text;
+        let advice = "The key is wrong, revoked or of another environment: check venue.key and \
+                      venue.secret";
+        let body = r#"{"code":40110000,"message":"request is not authorized"}"#;
+        assert_eq!(text(401, body), format!("request is not authorized. {advice}"));
+        assert_eq!(text(403, r#"{"message":"forbidden."}"#), format!("forbidden. {advice}"));
+        assert_eq!(text(403, "no"), format!("HTTP 403: no. {advice}"));
+        let poor = r#"{"code":40310000,"message":"insufficient buying power"}"#;
+        assert_eq!(text(403, poor), "insufficient buying power");
+        assert_eq!(text(404, r#"{"message":"no order"}"#), "no order");
     }
 
     #[test]

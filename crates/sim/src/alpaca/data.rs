@@ -117,7 +117,7 @@ fn take(desk: &Desk, ticket: &Ticket, feed: Feed, request: &Map<String, Value>) 
     let word = |name: &str| request.get(name).and_then(Value::as_str);
     match word("action") {
         Some("auth") => {
-            let allowed = known(word("key"), word("secret"));
+            let allowed = desk.keys.accept(known(word("key"), word("secret")));
             let (answer, over) = log_on(desk, ticket, feed, allowed);
             desk.hub.answer(ticket, |_| vec![answer]);
             if over {

@@ -95,7 +95,8 @@ pub async fn handle(
 /// Checks the keys of a request and takes it from the requests of its minute.
 fn admit(desk: &Desk, headers: &HeaderMap, data: bool) -> (Result<(), ApiError>, Option<Quota>) {
     let sent = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if !known(sent("apca-api-key-id"), sent("apca-api-secret-key")) {
+    let right = known(sent("apca-api-key-id"), sent("apca-api-secret-key"));
+    if !desk.keys.accept(right) {
         return (Err(error::unauthorized(data)), None);
     }
     let limit = REQUESTS_PER_MINUTE * desk.clock().pace().limits();
@@ -105,7 +106,7 @@ fn admit(desk: &Desk, headers: &HeaderMap, data: bool) -> (Result<(), ApiError>,
     }
 }
 
-/// Whether these are the keys of the account.
+/// Whether these are the keys of the account, revoked or not.
 #[must_use]
 pub fn known(key: Option<&str>, secret: Option<&str>) -> bool {
     key == Some(DEMO_KEY) && secret == Some(DEMO_SECRET)

@@ -114,7 +114,9 @@ impl Route {
                 ("GET", "account")
             }
             Route::Assets | Route::Asset(_) => ("GET", "exchangeInfo"),
-            Route::Clock | Route::Calendar => ("GET", "time"),
+            Route::Clock => ("GET", "time"),
+            // No other request of this protocol has this subject, so a fault can hit it alone.
+            Route::Calendar => ("GET", "/sapi/v1/system/status"),
             Route::Place => ("POST", "order"),
             Route::Orders => ("GET", "allOrders"),
             Route::Order(_) | Route::OrderByClient => ("GET", "order"),
@@ -125,7 +127,7 @@ impl Route {
             Route::Bars => ("GET", "klines"),
             Route::LatestTrades(_) => ("GET", "ticker/price"),
             Route::Snapshots => ("GET", "ticker/24hr"),
-            // No other request of this protocol has this subject, so a fault can hit it alone.
+            // As for the calendar.
             Route::CorporateActions => ("GET", "/sapi/v1/asset/tradeFee"),
         };
         by_path(method, path).expect("the endpoint is in the table")
@@ -147,7 +149,7 @@ mod tests {
             ("GET", "assets", "GET exchangeInfo"),
             ("GET", "assets/AAPL", "GET exchangeInfo"),
             ("GET", "clock", "GET time"),
-            ("GET", "calendar", "GET time"),
+            ("GET", "calendar", "GET /sapi/v1/system/status"),
             ("POST", "orders", "POST order"),
             ("GET", "orders", "GET allOrders"),
             ("GET", "orders/1", "GET order"),

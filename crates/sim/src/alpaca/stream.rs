@@ -2,6 +2,7 @@
 //! repeated.
 
 use super::rest::known;
+use crate::server::account_keys::AccountKeys;
 use crate::server::connections::Line;
 use crate::server::hub::{Kind, Subscriptions};
 use crate::server::request_queue::Desk;
@@ -30,7 +31,7 @@ pub async fn stream(
     upgrade.max_message_size(MESSAGE_MAX).on_upgrade(move |socket| async move {
         let (ticket, waiting) = desk.hub.join(Kind::User, id, false);
         pump(&desk, &line, (socket, waiting), Manner::PLAIN, |sent| {
-            desk.hub.answer(&ticket, |own| vec![control(own, &sent.into_text())]);
+            desk.hub.answer(&ticket, |own| vec![control((own, &desk.keys), &sent.into_text())]);
             ready(())
         })
         .await;
@@ -50,16 +51,20 @@ fn authorization(action: &str, allowed: bool) -> String {
 }
 
 /// Executes a message of the client. Returns the response.
-fn control(own: &mut Subscriptions<'_>, text: &str) -> String {
+fn control((own, keys): (&mut Subscriptions<'_>, &AccountKeys), text: &str) -> String {
     let request: Value = serde_json::from_str(text).unwrap_or(Value::Null);
     let member = |name: &str| request.get(name).and_then(Value::as_str);
     let data = |name: &str| request.get("data")?.get(name);
     let word = |name: &str| data(name).and_then(Value::as_str);
     match member("action") {
         Some("authenticate") => {
-            log_on(own, "authenticate", known(word("key_id"), word("secret_key")))
+            let allowed = keys.accept(known(word("key_id"), word("secret_key")));
+            log_on(own, "authenticate", allowed)
         }
-        Some("auth") => log_on(own, "authenticate", known(member("key"), member("secret"))),
+        Some("auth") => {
+            let allowed = keys.accept(known(member("key"), member("secret")));
+            log_on(own, "authenticate", allowed)
+        }
         Some("listen") if own.logged_on.is_none() => authorization("listen", false),
         Some("listen") => {
             let Some(streams) = data("streams").and_then(Value::as_array) else {

@@ -1,7 +1,9 @@
-//! The admin API: time, ledger, payments, faults, trading states, rules, latency and shutdown.
+//! The admin API: time, ledger, payments, faults, trading states, rules, keys, latency
+//! and shutdown.
 
 use super::hub::Kind;
 use super::pace::Pace;
+use super::protocol::Protocol;
 use super::request_queue::{Desk, Standing};
 use crate::exchange::SimFact;
 use crate::exchange::Standing as SymbolStanding;
@@ -30,6 +32,11 @@ struct AdvanceRequest {
 struct LiftRequest {
     /// Id of the fault. None: all faults.
     id: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct KeysRequest {
+    revoked: bool,
 }
 
 #[derive(Deserialize)]
@@ -110,6 +117,7 @@ pub async fn handle(
         ("POST", "standing") => stand(&desk, &body).await,
         ("POST", "rules") => rule(&desk, &body).await,
         ("POST", "delay") => delay(&desk, &body),
+        ("POST", "keys") => keys(&desk, &body),
         ("POST", "stop") => {
             desk.stop();
             Ok(json!({}))
@@ -154,6 +162,9 @@ fn status(desk: &Desk) -> Result<Value, ApiError> {
     value["connections"] = desk.hub.connections().into();
     value["bars_at_once"] = desk.distance().most().into();
     value["over_limits"] = desk.counters().over().into();
+    if desk.protocol == Protocol::Alpaca {
+        value["rejected_keys"] = desk.keys.rejected().into();
+    }
     Ok(value)
 }
 
@@ -196,6 +207,17 @@ fn lift(desk: &Desk, body: &str) -> Result<Value, ApiError> {
 fn delay(desk: &Desk, body: &str) -> Result<Value, ApiError> {
     let DelayRequest { ms } = serde_json::from_str(body).map_err(|e| malformed(&e))?;
     desk.distance().set(ms);
+    Ok(json!({}))
+}
+
+/// Revokes the keys of the account, or accepts them again. Open connections stay open.
+fn keys(desk: &Desk, body: &str) -> Result<Value, ApiError> {
+    let KeysRequest { revoked } = serde_json::from_str(body).map_err(|e| malformed(&e))?;
+    if desk.protocol != Protocol::Alpaca {
+        let text = "Only the protocol alpaca has keys that can be revoked.";
+        return Err(ApiError::new(-1130, text));
+    }
+    desk.keys.revoke(revoked);
     Ok(json!({}))
 }
 

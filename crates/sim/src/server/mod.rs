@@ -1,6 +1,7 @@
 //! The exchange as a process: one port for REST, streams and administration, in one of its
 //! protocols.
 
+pub mod account_keys;
 pub mod admin;
 pub mod answer;
 pub mod api;

@@ -3,6 +3,7 @@
 //!
 //! Over 500 lines: one queue, and each of its requests is a case.
 
+use super::account_keys::AccountKeys;
 use super::hub::Hub;
 use super::limits::{Counters, seconds};
 use super::pace::{Pace, VenueClock};
@@ -100,6 +101,8 @@ pub struct Desk {
     pub faults: Arc<Faults>,
     /// The request log.
     pub requests: Arc<Requests>,
+    /// The keys of the account. Only the protocol of stocks uses them.
+    pub keys: AccountKeys,
     /// The simulated latency, and the peak of parallel requests for bars.
     distance: Distance,
     patience: Mutex<Patience>,
@@ -207,6 +210,7 @@ impl Desk {
             protocol,
             faults,
             requests,
+            keys: AccountKeys::default(),
             distance: Distance::default(),
             patience: Mutex::default(),
             ticks,

@@ -37,7 +37,10 @@ pub async fn look(
     let rules = world.venue.instruments(&[]).await?;
     let needs_days = rule.ranks() || rule.limits.needs_days();
     let days = if needs_days { world.venue.days().await? } else { Vec::new() };
-    let hours = world.venue.hours().await?;
+    let hours = world.venue.hours().await.map_err(|error| {
+        let text = format!("its calendar: {}", error.text);
+        VenueError { text, ..error }
+    })?;
     let day_begins = wanted_zone(world).or(hours.zone).map(|zone| {
         let days = days_ahead(&zone, world.now());
         (zone.iana_name().unwrap_or("UTC").to_owned(), days)

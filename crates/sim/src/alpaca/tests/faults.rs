@@ -1,4 +1,4 @@
-use super::{Dir, Method, Stocks, Venue, market_order, next, refusal};
+use super::{Dir, Method, Stocks, Venue, ask, market_order, next, refusal};
 use crate::server::requests::{Entry, read};
 use serde_json::{Value, json};
 
@@ -68,6 +68,46 @@ async fn faults_hit_requests_and_the_log_shows_them() {
             "422 Some(42210000)",
         ]
     );
+}
+
+#[tokio::test]
+async fn revoked_keys_are_rejected_and_counted_until_they_are_accepted_again() {
+    let dir = Dir::new();
+    let venue = Venue::begun(&dir, Stocks::always()).await;
+    let client = &venue.client;
+    let revoke = async |revoked: bool| {
+        let body = json!({"revoked": revoked}).to_string();
+        assert_eq!(client.send(Method::POST, "/sim/v1/keys", &body).await.0, 200);
+    };
+    let rejected = async || client.get("/sim/v1/status").await.1["rejected_keys"].clone();
+    let mut updates = client.updates().await;
+    assert_eq!(rejected().await, json!(0));
+    revoke(true).await;
+    let text = "request is not authorized";
+    assert_eq!(refusal(&client.get("/v2/account").await), (401, 40_110_000, text));
+    let order = client.order(market_order("buy", "1", "revoked")).await;
+    assert_eq!(refusal(&order), (401, 40_110_000, text));
+    assert_eq!(client.get("/v2/stocks/bars?symbols=AAPL&timeframe=1Min").await.0, 403);
+    let keys = json!({"key_id": client.keys.0, "secret_key": client.keys.1});
+    let mut other = client.socket("/stream").await;
+    let answer = ask(&mut other, json!({"action": "authenticate", "data": keys})).await;
+    assert_eq!(answer["data"]["status"], "unauthorized");
+    assert_eq!(rejected().await, json!(4));
+    revoke(false).await;
+    client.placed(market_order("buy", "1", "revoked")).await;
+    assert_eq!(next(&mut updates).await["data"]["event"], "new", "the connection stayed open");
+    venue.stop().await;
+}
+
+#[tokio::test]
+async fn a_fault_hits_the_calendar_and_not_the_clock() {
+    let dir = Dir::new();
+    let venue = Venue::begun(&dir, Stocks::always()).await;
+    let at = "GET /sapi/v1/system/status";
+    fault(&venue, json!({"kind": "error-before", "at": at})).await;
+    assert_eq!(venue.client.get("/v2/calendar").await.0, 503);
+    assert_eq!(venue.client.get("/v2/clock").await.0, 200);
+    venue.stop().await;
 }
 
 #[tokio::test]
