@@ -319,7 +319,7 @@ impl Context for LiveContext {
             },
         };
         let lag = self.world.journal.uncommitted_age();
-        let venue = self.world.board.venue();
+        let venue = self.world.board.trouble();
         let since = |t: &Trouble| format!("{}, since {} s", t.why, (wall() - t.since) / 1000);
         let waiting = self.world.venue.waiting();
         // Requests that wait for the budget are also refused by it: both are reported, the cause
@@ -389,7 +389,7 @@ impl Context for LiveContext {
             config: self.reloader.file(),
             waiting: self.progress.waiting(),
             blocked,
-            trouble: self.world.board.venue().map(|trouble| (trouble.why, trouble.since.utc())),
+            trouble: self.world.board.trouble().map(|trouble| (trouble.why, trouble.since.utc())),
             deliveries: self.deliveries.all(),
             repeated: self.repeated.last(),
             history_sample: self.history_sample.last(),

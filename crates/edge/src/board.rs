@@ -46,6 +46,17 @@ pub struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct LastClose(Option<UtcMs>);
 
+/// Sets a trouble, which keeps its beginning while its reason changes.
+fn write(slot: &Mutex<Option<Trouble>>, at: WallMs, why: Option<String>) {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = slot.as_ref().map_or(at, |trouble| trouble.since);
+    *slot = why.map(|why| Trouble { since, why });
+}
+
+fn read(slot: &Mutex<Option<Trouble>>) -> Option<Trouble> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 /// State that the edge actors of one process share.
 #[derive(Debug, Default)]
 pub struct Board {
@@ -67,6 +78,8 @@ pub struct Board {
     /// In lockstep, the market time up to which closes may be appended.
     open_until: AtomicI64,
     venue: Mutex<Option<Trouble>>,
+    /// Why the venue does not report its symbols.
+    symbols: Mutex<Option<Trouble>>,
     begun: AtomicBool,
     /// Venue time since which the private stream is subscribed; none: it is not.
     listening: Mutex<Option<UtcMs>>,
@@ -280,15 +293,27 @@ impl Board {
 
     /// Sets why the venue cannot be used, as of wall time `at`; none if it can be used.
     pub fn write_venue(&self, at: WallMs, why: Option<String>) {
-        let mut venue = self.venue.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = venue.as_ref().map_or(at, |trouble| trouble.since);
-        *venue = why.map(|why| Trouble { since, why });
+        write(&self.venue, at, why);
     }
 
-    /// See [`Board::write_venue`].
+    /// Sets why the venue does not report its symbols, as of wall time `at`; none if it does. A
+    /// successful request about orders does not end this.
+    pub fn write_symbols(&self, at: WallMs, why: Option<String>) {
+        write(&self.symbols, at, why);
+    }
+
+    /// Why the venue cannot be used. Once this process knows the symbols, trading goes on without
+    /// a new report of them.
     #[must_use]
     pub fn venue(&self) -> Option<Trouble> {
-        self.venue.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let symbols = || read(&self.symbols).filter(|_| !self.was_asked());
+        read(&self.venue).or_else(symbols)
+    }
+
+    /// What does not work at the venue, for display.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        read(&self.venue).or_else(|| read(&self.symbols))
     }
 
     /// Adds a pause of the process, milliseconds.
@@ -434,5 +459,27 @@ impl Board {
 
     fn entries(&self) -> MutexGuard<'_, BTreeMap<&'static str, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_about_orders_does_not_end_the_trouble_with_the_symbols() {
+        let (board, at) = (Board::default(), WallMs::from_utc);
+        board.write_symbols(at(1), Some("no symbols".to_owned()));
+        board.write_venue(at(2), None);
+        let shown = || board.trouble().map(|it| (it.why, it.since));
+        let symbols = Some(("no symbols".to_owned(), at(1)));
+        assert_eq!((shown(), board.venue().is_some()), (symbols.clone(), true));
+        board.write_venue(at(3), Some("no orders".to_owned()));
+        assert_eq!(shown(), Some(("no orders".to_owned(), at(3))));
+        board.write_venue(at(4), None);
+        board.write_asked();
+        assert_eq!((shown(), board.venue()), (symbols, None), "it trades on");
+        board.write_symbols(at(5), None);
+        assert_eq!(shown(), None);
     }
 }

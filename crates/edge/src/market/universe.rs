@@ -330,7 +330,7 @@ impl State {
             "it does not report its symbols ({why}); attempt {} in {ms} ms",
             self.tries + 1
         );
-        self.world.board.write_venue(wall(), Some(text));
+        self.world.board.write_symbols(wall(), Some(text));
     }
 
     fn answered(
@@ -361,7 +361,7 @@ impl State {
         self.append(facts)?;
         self.world.board.write_asked();
         if std::mem::take(&mut self.tries) > 0 {
-            self.world.board.write_venue(wall(), None);
+            self.world.board.write_symbols(wall(), None);
         }
         self.not_before = None;
         if away {
