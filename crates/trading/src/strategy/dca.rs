@@ -6,10 +6,13 @@
 //! before is filled, at most one at a close. A declined entry is tried again when the price comes
 //! back to its level from above. After a position, the highest close counts from the first close
 //! without it.
+//!
+//! The setting `confidence_ranges` is the unit of the confidence. Configurations before version 2
+//! lack it and keep the unit that they had.
 
 use super::conditions::{Condition, Conditions, first_lack};
 use super::numbers::{ppm, saturating, show, show_from};
-use super::setting::{Form, Setting, TIMEFRAME, Wrong};
+use super::setting::{Added, Form, Setting, TIMEFRAME, Wrong};
 use super::thresholds::{self, Set};
 use super::{LotView, Strategy, StrategySignal, View};
 use crate::risk::sizing::ADDITION_MAX;
@@ -39,6 +42,15 @@ pub struct Section {
     pub steps: u32,
     /// How much larger each entry is than the one before, percent.
     pub growth_percent: u32,
+    /// The fall that gives a confidence of one half, in average true ranges.
+    #[serde(default = "former_ranges")]
+    pub confidence_ranges: u32,
+}
+
+/// The unit of the confidence before version 2, in average true ranges. With it, only a seventh of
+/// the entries on recorded bars had 0.4 or more.
+const fn former_ranges() -> u32 {
+    10
 }
 
 impl Default for Section {
@@ -50,6 +62,7 @@ impl Default for Section {
             threshold_scale: Decimal::ONE,
             steps: 3,
             growth_percent: 25,
+            confidence_ranges: 5,
         }
     }
 }
@@ -118,7 +131,8 @@ impl Memory {
 
 impl Strategy for Dca {
     const KIND: &'static str = "dca";
-    const VERSION: u16 = 1;
+    const VERSION: u16 = 2;
+    const CONVERTS: &'static [u16] = &[1];
     const ENDS_WITH_LOT: bool = true;
     const SETTINGS: &'static [Setting] = &[
         TIMEFRAME,
@@ -144,7 +158,13 @@ impl Strategy for Dca {
             about: "How much larger each entry is than the one before. The largest is at most 10 \
                     times the first.",
         },
+        Setting {
+            name: "confidence_ranges",
+            form: Form::Whole { least: 1, most: 100 },
+            about: "Fall that gives a confidence of 0.5, in average true ranges of 14 bars.",
+        },
     ];
+    const ADDED: &'static [Added] = &[Added { name: "confidence_ranges", version: 2 }];
     type Section = Section;
     type Memory = Memory;
 
@@ -211,7 +231,7 @@ impl Strategy for Dca {
         let (shown, from) = show(close, top);
         let reason =
             format!("the close {shown} is {fall} % below {from}, the highest close of {hours} h");
-        Some(StrategySignal::new(Intent::Open, confidence(top - close, range), reason))
+        Some(StrategySignal::new(Intent::Open, confidence(section, top - close, range), reason))
     }
 
     fn conditions(
@@ -300,7 +320,8 @@ fn add(
     let (number, first) = (memory.entries + 1, memory.first);
     let (shown, at) = show(close, level);
     let reason = format!("the close {shown} is at {at} or below, the level of entry {number}");
-    let signal = StrategySignal::new(Intent::Add, confidence(first - close, range), reason);
+    let signal =
+        StrategySignal::new(Intent::Add, confidence(section, first - close, range), reason);
     Some(StrategySignal { size_ppm: size_ppm(section, memory.entries), ..signal })
 }
 
@@ -334,9 +355,9 @@ fn fallen(section: &Section, close: f64, top: f64) -> (String, String) {
     show_from(2, 100.0 * (1.0 - close / top), 100.0 * needed_fall(section))
 }
 
-/// Ten average true ranges are worth one half.
-fn confidence(fall: f64, range: f64) -> u32 {
-    ppm(saturating(fall / (10.0 * range)))
+/// One half for a fall of as many average true ranges as the setting says.
+fn confidence(section: &Section, fall: f64, range: f64) -> u32 {
+    ppm(saturating(fall / (f64::from(section.confidence_ranges) * range)))
 }
 
 #[cfg(test)]

@@ -168,3 +168,23 @@ fn its_settings_are_checked_against_each_other() {
     let sizes: Vec<_> = (0..4).map(|n| size_ppm(&Section::default(), n).unwrap()).collect();
     assert_eq!(sizes, [1_000_000, 1_250_000, 1_562_500, 1_953_125]);
 }
+
+/// The confidence of a first entry that fell 4 % with an average true range of 0.5.
+fn confidence_with(section: &str) -> u32 {
+    let section = (kind("dca").unwrap().read)(section).unwrap();
+    let mut played = Played::new();
+    played.section = serde_json::from_str(&section).unwrap();
+    assert!(played.close(100.0).is_err());
+    let head = FeatureHead { symbol: sym("A"), time: 600_000, close: Price::e8(1) };
+    let view = View { head, values: &[96.0, 100.0, 0.5], lot: LotView::default() };
+    Dca::update(&played.section, &mut played.memory, false, &view).unwrap().confidence_ppm
+}
+
+#[test]
+fn a_section_without_the_unit_of_its_confidence_keeps_ten_ranges() {
+    // The fall of 4 is 8 ranges: 1.6 units of five, 0.8 units of ten.
+    let defaults = (kind("dca").unwrap().defaults)();
+    assert_eq!(confidence_with(&defaults), 615_384);
+    assert_eq!(confidence_with("{}"), 444_444);
+    assert_eq!(confidence_with(r#"{"confidence_ranges":8}"#), 500_000);
+}
