@@ -342,10 +342,23 @@ fn print_steps(life: &DaemonRun, watch: &Watch) {
     }
 }
 
-/// Prints the address of the operator page.
+/// Prints the address of the operator page, and what the run is if it is a demonstration.
 fn print_page(config: &Config, watch: &Watch) {
     if let Some(ApiFile { addr, .. }) = ApiFile::read(&config.data_dir) {
         watch.step("operator page", Duration::ZERO, format!("http://{addr}/"));
+    }
+    print_demonstration(config, watch);
+}
+
+/// Prints that the run is a demonstration: made prices, traded by the strategy of the defaults.
+fn print_demonstration(config: &Config, watch: &Watch) {
+    let market = &config.market;
+    let made = market.recording.is_none() && market.prices.is_none();
+    let mut values = config.values.iter();
+    let chosen = values.any(|value| value.is_set() && value.key.starts_with("strategy."));
+    if matches!(config.venue, VenueSource::Simulated) && made && !chosen {
+        let text = "play money on made prices; the strategy loses money after fees";
+        watch.step("demonstration", Duration::ZERO, text.to_owned());
     }
 }
 

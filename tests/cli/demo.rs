@@ -92,6 +92,10 @@ fn the_demo_trades_at_once_and_goes_on_whatever_ends_it() {
     let lines = first.until("10 fills on 4 symbols", SOON, enough);
     assert_reasons(&lines);
     assert!(lines.iter().any(|line| line.contains("run 1 ")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.contains("the strategy loses money after fees")),
+        "{lines:?}"
+    );
     let venue = exchange(&dir).expect("an exchange runs");
     first.signal("-INT");
     let (status, lines, err) = first.end();
