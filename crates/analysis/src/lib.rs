@@ -24,6 +24,8 @@ mod macd;
 #[path = "recorded_tests.rs"]
 mod recorded;
 pub mod regime;
+#[cfg(test)]
+mod restart_tests;
 mod rsi;
 #[cfg(test)]
 #[path = "../../../tests/shared.rs"]

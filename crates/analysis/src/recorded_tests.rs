@@ -4,7 +4,7 @@ use crate::{Bar, Indicator, SCALE, VOLUME_SCALE, power};
 use flate2::read::MultiGzDecoder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read as _;
 
 /// Files of bars, and the rows to read: a perpetual future, a share, a coin with minutes missing, a
@@ -16,7 +16,7 @@ pub(crate) const SETS: [(&str, usize); 4] = [
     ("data/fx/EURUSD_15m.csv.gz", 6_000),
 ];
 /// Bars after which an indicator is saved and restored.
-const SAVED_EVERY: usize = 97;
+pub(crate) const SAVED_EVERY: usize = 97;
 
 /// The rows of a compressed table of the shared data, without the header.
 pub(crate) fn rows(path: &str) -> Vec<Vec<String>> {
@@ -27,6 +27,25 @@ pub(crate) fn rows(path: &str) -> Vec<Vec<String>> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect());
     rows.collect()
+}
+
+/// The files of bars in the shared data, sorted by name.
+pub(crate) fn every_series() -> Vec<String> {
+    let root = crate::shared::shared("data");
+    let mut all = Vec::new();
+    for folder in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(files) = fs::read_dir(&folder) else { continue };
+        for file in files.map(|entry| entry.unwrap().path()) {
+            let name = file.file_name().unwrap().to_str().unwrap();
+            if ["_1m.", "_5m.", "_15m.", "_1d."].iter().any(|width| name.contains(width)) {
+                let inside = file.strip_prefix(&root).unwrap();
+                all.push(format!("data/{}", inside.to_str().unwrap()));
+            }
+        }
+    }
+    all.sort();
+    assert!(all.len() >= 20, "{all:?}");
+    all
 }
 
 /// A price in units of 10^-8. The files have the shortest decimals of floats.

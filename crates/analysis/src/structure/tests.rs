@@ -3,15 +3,14 @@
 mod golden;
 mod oracle;
 mod properties;
+mod restarts;
 mod rules;
 
 use super::{Event, Kind, Place, Structure};
 use crate::Bar;
+use crate::recorded::SAVED_EVERY;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// Bars after which a structure is saved and restored.
-const SAVED_EVERY: usize = 97;
 
 /// A structure whose state can be saved.
 trait Saved: Structure + Clone + Serialize + DeserializeOwned {}
