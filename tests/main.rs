@@ -67,7 +67,11 @@ mod hostile;
 #[cfg(test)]
 mod keyed_sources;
 #[cfg(test)]
+mod kinds_under_kills;
+#[cfg(test)]
 mod kit;
+#[cfg(test)]
+mod ladder;
 #[cfg(test)]
 mod live_prices;
 #[cfg(test)]
